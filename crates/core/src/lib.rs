@@ -1,0 +1,12 @@
+//! The use cases of Hierophant: accept, claim, deliver, verify, execute, expire, cancel, collect.
+//!
+//! Owns what happens between the ports. Invariants: nothing is acknowledged before the store says it is durable;
+//! nothing is fulfilled before it was verified; a worker's word alone never ends a request. What is kept in memory here
+//! (sessions, progress) may be dropped at any moment and is rebuilt from the store and from the workers.
+//!
+//! Not here: wire contracts (the doors, the worker link), rows (`hierophant-store`), states (`hierophant-domain`).
+
+pub mod error;
+pub mod ports;
+
+pub use error::CoreError;

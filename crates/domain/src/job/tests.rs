@@ -1,0 +1,1 @@
+//! Events of the network, each followed to where it leaves the three rows.

@@ -1,0 +1,27 @@
+//! Wake-ups: what may have changed. Lossy; the rows are the truth.
+
+use hierophant_domain::{LeaseToken, RequestId, WorkerId};
+
+/// Something to look at again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Some class has a ready task.
+    Ready,
+    /// A result waits for verification.
+    Delivered,
+    /// A trusted execution is wanted.
+    ExecutionWanted,
+    /// A request has ended or its execution was settled.
+    RequestChanged(RequestId),
+    /// A worker's lease was taken away.
+    Revoked {
+        /// Whose.
+        worker: WorkerId,
+        /// Which.
+        token: LeaseToken,
+        /// Why.
+        reason: std::sync::Arc<str>,
+    },
+    /// A worker's standing or presence changed.
+    WorkerChanged(WorkerId),
+}
