@@ -6,7 +6,25 @@
 //!
 //! Not here: wire contracts (the doors, the worker link), rows (`hierophant-store`), states (`hierophant-domain`).
 
+mod clients;
+mod dispatch;
 pub mod error;
+mod execute;
+pub mod failpoint;
+mod gate;
+mod operators;
 pub mod ports;
+mod programs;
+mod service;
+mod sessions;
+pub mod settings;
+mod staging;
+mod sweep;
+mod urls;
+mod verify;
+mod workers;
 
+pub use clients::TOOLCHAIN_LABEL;
 pub use error::CoreError;
+pub use service::Core;
+pub use settings::CoreSettings;

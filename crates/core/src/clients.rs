@@ -1,0 +1,195 @@
+//! What front doors may do.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hierophant_domain::{
+    ArtifactId, BlobRef, Door, Failure, FailureClass, Name, Request, RequestId, RequestState, Requester, TaskClass, TaskId,
+    Timestamp, Visibility,
+    job::root_task,
+    request::{Execution, INPUTS_MAX, KEY_MAX_BYTES, RequestEvent},
+};
+use hierophant_scheduler::why_waiting;
+use hierophant_store::{
+    Accepted, ArtifactRow, ArtifactState, NewRequest, ProgramRow, RequestFilter, RequestStatus,
+};
+use uuid::Uuid;
+
+use crate::{
+    error::CoreError,
+    ports::{Clients, CreatedArtifact, Registration, Result, Submission},
+    service::Core,
+};
+
+/// The role of tasks that make a proof.
+pub(crate) const PROVE: &str = "prove";
+/// The label that names the toolchain (circuit) version.
+pub const TOOLCHAIN_LABEL: &str = "toolchain";
+
+#[async_trait]
+impl Clients for Core {
+    fn now(&self) -> Timestamp {
+        Core::now(self)
+    }
+
+    async fn create_artifact(&self, owner: Requester, role: Name, private: bool) -> Result<CreatedArtifact> {
+        let id = ArtifactId(Uuid::now_v7());
+        self.0
+            .store
+            .create_artifact(ArtifactRow {
+                id,
+                owner: Some(owner),
+                role,
+                visibility: if private { Visibility::Private } else { Visibility::Signed },
+                rebuildable: false,
+                sealing_key: None,
+                state: ArtifactState::Announced,
+                size: 0,
+                sha256: None,
+                created_at: Core::now(self),
+            })
+            .await?;
+        Ok(CreatedArtifact { id, put_url: self.put_url(id) })
+    }
+
+    async fn artifact(&self, id: ArtifactId) -> Result<Option<ArtifactRow>> {
+        Ok(self.0.store.artifact(id).await?)
+    }
+
+    async fn program(&self, door: Door, id: Vec<u8>) -> Result<Option<ProgramRow>> {
+        Ok(self.0.store.program(door, id).await?)
+    }
+
+    async fn register_program(&self, registration: Registration) -> Result<ProgramRow> {
+        crate::programs::register(self, registration).await
+    }
+
+    async fn submit(&self, submission: Submission) -> Result<Accepted> {
+        let new = admit(self, submission)?;
+        let id = new.request.id;
+        let accepted = self.0.store.accept(new).await?;
+        if !accepted.existed {
+            tracing::info!(request.id = %id, "request accepted");
+        }
+        Core::pass("request-accepted");
+        Ok(accepted)
+    }
+
+    async fn status(&self, id: RequestId) -> Result<Option<RequestStatus>> {
+        Ok(self.0.store.status(id).await?)
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>> {
+        Ok(self.0.store.request(id).await?)
+    }
+
+    async fn list(&self, filter: RequestFilter) -> Result<Vec<Arc<Request>>> {
+        Ok(self.0.store.list_requests(filter).await?)
+    }
+
+    async fn cancel(&self, id: RequestId, by: Requester) -> Result<bool> {
+        let request = self.0.store.request(id).await?;
+        let request = request.ok_or_else(|| CoreError::NotFound(format!("there is no request {id}")))?;
+        if request.requester != by {
+            return Err(CoreError::NotAllowed("only the account that made a request may cancel it".to_owned()));
+        }
+        let failure = Failure::new(FailureClass::Cancelled, "cancelled by its owner");
+        let ended = self.0.store.end_request(id, RequestEvent::Cancelled, failure).await?;
+        if ended {
+            tracing::info!(request.id = %id, "request cancelled by its owner");
+        }
+        Ok(ended)
+    }
+
+    fn output_url(&self, request: RequestId, name: &str, blob: &BlobRef) -> String {
+        self.read_url(request, name, blob)
+    }
+
+    async fn waiting_reason(&self, id: RequestId) -> Result<Option<String>> {
+        reason(self, id).await
+    }
+
+    async fn secret(&self, name: &str) -> Result<[u8; 32]> {
+        Ok(self.0.store.secret(name.to_owned()).await?)
+    }
+}
+
+/// Builds the request and its first task, or says why it can never be accepted.
+fn admit(core: &Core, submission: Submission) -> Result<NewRequest> {
+    let too_long = |what: &str| CoreError::Invalid(format!("the {what} is longer than {KEY_MAX_BYTES} bytes"));
+    if submission.inputs.len() > INPUTS_MAX {
+        return Err(CoreError::Invalid(format!("a request has at most {INPUTS_MAX} inputs")));
+    }
+    if submission.idempotency_key.len() > KEY_MAX_BYTES || submission.requester.principal.len() > KEY_MAX_BYTES {
+        return Err(too_long("key or principal"));
+    }
+    let now = Core::now(core);
+    if submission.deadline <= now {
+        return Err(CoreError::Invalid("the deadline has already passed; send one in the future".to_owned()));
+    }
+    let execute = submission.execute && core.0.settings.execute_max_cycles > 0;
+    let has_light_role = core.0.checker.systems().contains(&submission.system);
+    let execution = match (execute, submission.execute && has_light_role) {
+        (true, true) => Execution::Pending,
+        (false, true) => Execution::Unchecked("programs are not run here beside proving, by the operator's setting".to_owned()),
+        (true | false, false) => Execution::NotWanted,
+    };
+    let request = Request {
+        id: RequestId(Uuid::now_v7()),
+        requester: submission.requester,
+        idempotency_key: submission.idempotency_key,
+        system: submission.system,
+        kind: submission.kind,
+        toolchain: submission.toolchain,
+        program: submission.program,
+        inputs: submission.inputs,
+        limits: submission.limits,
+        expected_public_values: submission.expected_public_values,
+        trust: None,
+        private: submission.private,
+        priority: submission.priority,
+        accepted_at: now,
+        requested_deadline: submission.deadline,
+        deadline: submission.deadline.max(now.plus(core.0.settings.min_lifetime)),
+        door_data: submission.door_data,
+        state: RequestState::Open,
+        execution,
+        updated_at: now,
+        ended_at: None,
+        outcome: None,
+        failure: None,
+    };
+    let class = TaskClass {
+        role: Name::literal(PROVE),
+        system: request.system.clone(),
+        kind: request.kind.clone(),
+        labels: [(Name::literal(TOOLCHAIN_LABEL), request.toolchain.clone())].into(),
+    };
+    let task = root_task(&request, TaskId(Uuid::now_v7()), class);
+    Ok(NewRequest { request, task })
+}
+
+/// Why an open request waits.
+pub(crate) async fn reason(core: &Core, id: RequestId) -> Result<Option<String>> {
+    let Some(request) = core.0.store.request(id).await?.filter(|request| request.state == RequestState::Open) else {
+        return Ok(None);
+    };
+    let attempts = core.0.store.attempts(id).await?;
+    if attempts.iter().any(|attempt| attempt.state == hierophant_domain::AttemptState::Delivered) {
+        return Ok(Some("its proof is here and waits for verification".to_owned()));
+    }
+    if attempts.iter().any(|attempt| attempt.state.is_live()) {
+        return Ok(None);
+    }
+    if request.execution == Execution::Disputed {
+        return Ok(Some("a worker says that the program fails; it is being run here to find out".to_owned()));
+    }
+    let class = TaskClass {
+        role: Name::literal(PROVE),
+        system: request.system.clone(),
+        kind: request.kind.clone(),
+        labels: [(Name::literal(TOOLCHAIN_LABEL), request.toolchain.clone())].into(),
+    };
+    let waiting = why_waiting(&class, &core.0.sessions.views());
+    Ok(waiting.or_else(|| attempts.last().and_then(|last| last.reason.clone()).map(|why| format!("the last attempt ended: {why}"))))
+}

@@ -1,0 +1,143 @@
+//! Trusted execution: runs accepted programs beside proving, and decides when a worker blames a program.
+//!
+//! Invariant: only what a process of the light role says ends a request as the program's or the input's fault. A generic abnormal
+//! exit is believed when a second fresh process says the same.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use hierophant_domain::{
+    BlobRef, Failure, FailureClass, Limits, Name, ProgramFault, Record,
+    job::ExecutionVerdict,
+    request::{Execution, Request},
+    time::Millis,
+};
+use hierophant_store::{BATCH_MAX, CheckClaim, ExecutionWork};
+
+use crate::{
+    ports::{CheckError, CheckInput, ExecuteJob, ExecutionReport, Result},
+    service::Core,
+    staging,
+};
+
+/// How long a lost wake-up can go unnoticed.
+const SLOW_LOOK: Duration = Duration::from_secs(1);
+/// Ends without an answer after which an execution is given up.
+const MAX_TRIES: u32 = 3;
+/// How long an execution that could not be done waits.
+const AGAIN_AFTER: Millis = Millis::from_secs(2);
+
+pub(crate) async fn run(core: Core) {
+    let mut running = FuturesUnordered::new();
+    let at_once = core.0.settings.checks.clamp(1, BATCH_MAX);
+    loop {
+        let room = at_once - running.len();
+        if room > 0 {
+            match core.0.store.claim_executions(core.0.checker.systems(), room, core.0.settings.check_hold).await {
+                Ok(claimed) => running.extend(claimed.into_iter().map(|work| check(core.clone(), work))),
+                Err(error) => tracing::warn!(%error, "executions could not be claimed; trying again"),
+            }
+        }
+        tokio::select! {
+            Some(()) = running.next(), if !running.is_empty() => {}
+            () = core.0.wake.execute.notified(), if running.len() < at_once => {}
+            () = tokio::time::sleep(SLOW_LOOK) => {}
+        }
+    }
+}
+
+async fn check(core: Core, work: ExecutionWork) {
+    let claim = CheckClaim { request: work.request.id, task: None, token: work.token };
+    let settled: Result<()> = async {
+        match verdict(&core, &work).await {
+            Some(verdict) => {
+                log(&work.request, &verdict);
+                core.0.store.settle_execution(claim, verdict).await?;
+            }
+            None => core.0.store.return_check(claim, AGAIN_AFTER).await?,
+        }
+        Ok(())
+    }
+    .await;
+    if let Err(error) = settled {
+        tracing::warn!(request.id = %work.request.id, %error, "an execution could not be settled; it will be claimed again");
+    }
+}
+
+/// `None`: to be tried again.
+async fn verdict(core: &Core, work: &ExecutionWork) -> Option<ExecutionVerdict> {
+    let request = &work.request;
+    let disputed = request.execution == Execution::Disputed;
+    let limits = if disputed { request.limits } else { capped(request.limits, core.0.settings.execute_max_cycles) };
+    match run_once(core, request, limits, disputed).await {
+        Ok(report) => match report.fault {
+            None => Some(ExecutionVerdict::Ended(report.record)),
+            Some((ProgramFault::CycleLimit, _)) if limits.cycles != request.limits.cycles => Some(ExecutionVerdict::Unchecked(
+                format!("it runs more than {} cycles (the setting verify.max_cycles)", core.0.settings.execute_max_cycles),
+            )),
+            Some((ProgramFault::AbnormalExit, message)) => repeat(core, request, limits, message, report.record).await,
+            Some((fault, message)) => Some(ExecutionVerdict::Fault(Failure::program(fault, message), report.record)),
+        },
+        Err(CheckError::Input(why)) => {
+            Some(ExecutionVerdict::Fault(Failure::new(FailureClass::Input, why), Record::default()))
+        }
+        Err(CheckError::Unavailable(why)) => {
+            tracing::warn!(request.id = %request.id, "a program cannot be run here now: {why}");
+            None
+        }
+        Err(CheckError::Died(why)) if work.tries >= MAX_TRIES => {
+            Some(ExecutionVerdict::Unchecked(format!("running it here did not end well {MAX_TRIES} times: {why}")))
+        }
+        Err(CheckError::Died(why)) => {
+            tracing::warn!(request.id = %request.id, tries = work.tries, "running a program here did not end well: {why}");
+            None
+        }
+    }
+}
+
+/// An abnormal exit without a cause of its own is the program's only when a second fresh process sees it too.
+async fn repeat(core: &Core, request: &Request, limits: Limits, message: String, record: Record) -> Option<ExecutionVerdict> {
+    match run_once(core, request, limits, true).await {
+        Ok(ExecutionReport { fault: Some((ProgramFault::AbnormalExit, _)), .. }) => {
+            Some(ExecutionVerdict::Fault(Failure::program(ProgramFault::AbnormalExit, message), record))
+        }
+        Ok(ExecutionReport { fault: Some((fault, message)), record }) => {
+            Some(ExecutionVerdict::Fault(Failure::program(fault, message), record))
+        }
+        Ok(ExecutionReport { fault: None, record }) => Some(ExecutionVerdict::Ended(record)),
+        Err(_) => None,
+    }
+}
+
+async fn run_once(
+    core: &Core,
+    request: &Request,
+    limits: Limits,
+    fresh: bool,
+) -> std::result::Result<ExecutionReport, CheckError> {
+    let mut inputs = Vec::with_capacity(request.inputs.len() + 1);
+    if let Some(program) = &request.program {
+        let blob = BlobRef::Artifact(program.artifact);
+        inputs.push(CheckInput { name: Name::literal("program"), source: staging::stage(core, &blob).await? });
+    }
+    for input in &request.inputs {
+        inputs.push(CheckInput { name: input.name.clone(), source: staging::stage(core, &input.blob).await? });
+    }
+    core.0.checker.execute(ExecuteJob { system: request.system.clone(), inputs, limits, fresh }).await
+}
+
+fn capped(limits: Limits, max_cycles: u64) -> Limits {
+    Limits { cycles: Some(limits.cycles.map_or(max_cycles, |cycles| cycles.min(max_cycles))), ..limits }
+}
+
+fn log(request: &Request, verdict: &ExecutionVerdict) {
+    match verdict {
+        ExecutionVerdict::Ended(record) => {
+            tracing::info!(request.id = %request.id, cycles = record.cycles, gas = record.gas, "program executed");
+        }
+        ExecutionVerdict::Fault(failure, _) => {
+            tracing::warn!(request.id = %request.id, class = failure.class.as_str(), "program at fault: {}", failure.message);
+        }
+        ExecutionVerdict::Unchecked(why) => tracing::info!(request.id = %request.id, "program not checked: {why}"),
+    }
+}

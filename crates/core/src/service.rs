@@ -1,0 +1,118 @@
+//! The core put together: what it stands on, and the background duties that it runs until it is told to stop.
+
+use std::sync::Arc;
+
+use hierophant_artifacts::{blobs::BlobStore, tokens::Signer};
+use hierophant_domain::Timestamp;
+use hierophant_store::{Hint, Store};
+use tokio::sync::{Notify, broadcast::error::RecvError};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    dispatch, error::CoreError, execute, failpoint, ports::Checker, programs::SetUps, sessions::Sessions,
+    settings::CoreSettings, sweep, verify,
+};
+
+/// The core: cheap to clone, all clones are one.
+#[derive(Clone, Debug)]
+pub struct Core(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: BlobStore,
+    pub(crate) signer: Signer,
+    pub(crate) checker: Arc<dyn Checker>,
+    pub(crate) settings: CoreSettings,
+    pub(crate) sessions: Sessions,
+    pub(crate) set_ups: SetUps,
+    pub(crate) wake: Wake,
+}
+
+/// What background duties wait for. A lost wake-up costs at most their slow look.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    pub(crate) dispatch: Notify,
+    pub(crate) verify: Notify,
+    pub(crate) execute: Notify,
+    pub(crate) sweep: Notify,
+}
+
+impl Core {
+    /// Puts the core together. Fails when the store does.
+    pub async fn new(
+        store: Arc<dyn Store>,
+        blobs: BlobStore,
+        checker: Arc<dyn Checker>,
+        settings: CoreSettings,
+    ) -> Result<Self, CoreError> {
+        let signer = Signer::new(store.secret("artifact-urls".to_owned()).await?);
+        Ok(Self(Arc::new(Inner {
+            store,
+            blobs,
+            signer,
+            checker,
+            settings,
+            sessions: Sessions::default(),
+            set_ups: SetUps::default(),
+            wake: Wake::default(),
+        })))
+    }
+
+    /// Starts the background duties. They end soon after `stop` is cancelled.
+    pub fn start(&self, stop: &CancellationToken) -> TaskTracker {
+        let tracker = TaskTracker::new();
+        let duty = |name: &'static str, work: futures::future::BoxFuture<'static, ()>| {
+            let stop = stop.clone();
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = work => tracing::error!(duty = name, "a background duty ended by itself"),
+                }
+            });
+        };
+        duty("hints", Box::pin(listen(self.clone())));
+        duty("dispatch", Box::pin(dispatch::run(self.clone())));
+        duty("verify", Box::pin(verify::run(self.clone())));
+        duty("execute", Box::pin(execute::run(self.clone())));
+        duty("sweep", Box::pin(sweep::run(self.clone())));
+        duty("collect", Box::pin(sweep::collect(self.clone())));
+        tracker.close();
+        tracker
+    }
+
+    /// The store's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.store.now()
+    }
+
+    pub(crate) fn pass(name: &'static str) {
+        failpoint::pass(name);
+    }
+}
+
+/// Turns the store's hints into wake-ups of the duties, and tells workers of leases that were taken away.
+async fn listen(core: Core) {
+    let mut hints = core.0.store.hints();
+    let wake = &core.0.wake;
+    loop {
+        match hints.recv().await {
+            Ok(Hint::Ready) => wake.dispatch.notify_one(),
+            Ok(Hint::Delivered) => wake.verify.notify_one(),
+            Ok(Hint::ExecutionWanted) => wake.execute.notify_one(),
+            Ok(Hint::RequestChanged(_)) => {}
+            Ok(Hint::Revoked { worker, token, reason }) => {
+                core.0.sessions.revoke(worker, token, &reason);
+                wake.dispatch.notify_one();
+            }
+            Ok(Hint::WorkerChanged(_)) => wake.sweep.notify_one(),
+            Err(RecvError::Lagged(_)) => {
+                wake.dispatch.notify_one();
+                wake.verify.notify_one();
+                wake.execute.notify_one();
+                wake.sweep.notify_one();
+            }
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The workers that are connected to this coordinator, and what they hold: a cache for the scheduler and for people.
+//!
+//! Invariant: everything here can be rebuilt from registrations and from the store; losing it loses no lease.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use hierophant_domain::{
+    LeaseToken, Resources, TaskClass, Timestamp, WorkerId, time::Millis, worker::WorkerProfile,
+};
+use hierophant_scheduler::WorkerView;
+use tokio::sync::mpsc;
+
+use crate::ports::{Assignment, Progress};
+
+/// Assignments that wait for one worker's adapter. When it is full, the worker does not read and is cut off.
+pub(crate) const OUTBOX: usize = 1024;
+
+/// The table of connected workers.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next_number: u64,
+    by_worker: HashMap<WorkerId, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    profile: WorkerProfile,
+    outbox: mpsc::Sender<Assignment>,
+    connected: bool,
+    quarantined: bool,
+    heard_at: Timestamp,
+    held: HashMap<LeaseToken, Held>,
+    running: usize,
+    used: Resources,
+}
+
+/// A lease in a worker's hands.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) class: TaskClass,
+    pub(crate) needs: Resources,
+    pub(crate) running: bool,
+    pub(crate) since: Timestamp,
+    pub(crate) progress: Option<Progress>,
+    pub(crate) progress_at: Timestamp,
+}
+
+/// A lease that has gone on for too long, or without progress.
+#[derive(Debug)]
+pub(crate) struct Overdue {
+    pub(crate) worker: WorkerId,
+    pub(crate) token: LeaseToken,
+    pub(crate) reason: String,
+}
+
+/// A worker that was not heard of for too long.
+#[derive(Debug)]
+pub(crate) struct Silent {
+    pub(crate) worker: WorkerId,
+    pub(crate) reason: String,
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("no holder of the session table panics")
+    }
+
+    /// Opens a session; an earlier one of the same worker ends, and its leases stay the worker's.
+    pub(crate) fn open(
+        &self,
+        profile: WorkerProfile,
+        held: HashMap<LeaseToken, Held>,
+        now: Timestamp,
+    ) -> (u64, mpsc::Receiver<Assignment>) {
+        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let mut table = self.lock();
+        table.next_number += 1;
+        let number = table.next_number;
+        let mut entry = Entry {
+            number,
+            outbox,
+            connected: true,
+            quarantined: false,
+            heard_at: now,
+            held,
+            running: 0,
+            used: Resources::default(),
+            profile,
+        };
+        entry.recount();
+        let before = table.by_worker.insert(entry.profile.id, entry);
+        if let Some(before) = before {
+            let _ = before.outbox.try_send(Assignment::Refuse("the same worker has connected again".to_owned(), false));
+        }
+        (number, inbox)
+    }
+
+    /// Replaces what a worker says of itself.
+    pub(crate) fn update(&self, profile: WorkerProfile) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&profile.id) {
+            entry.profile = profile;
+        }
+    }
+
+    /// Changes a worker's profile.
+    pub(crate) fn with_profile<T>(&self, worker: WorkerId, change: impl FnOnce(&mut WorkerProfile) -> T) -> Option<T> {
+        self.lock().by_worker.get_mut(&worker).map(|entry| change(&mut entry.profile))
+    }
+
+    /// Marks a session as cut off. `false` if it is not the worker's present one.
+    pub(crate) fn cut(&self, worker: WorkerId, number: u64) -> bool {
+        let mut table = self.lock();
+        match table.by_worker.get_mut(&worker).filter(|entry| entry.number == number) {
+            Some(entry) => {
+                entry.connected = false;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Forgets a worker.
+    pub(crate) fn remove(&self, worker: WorkerId) {
+        self.lock().by_worker.remove(&worker);
+    }
+
+    /// Tells a worker to go, and gives it nothing more.
+    pub(crate) fn quarantine(&self, worker: WorkerId, reason: &str) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
+            entry.quarantined = true;
+            let _ = entry.outbox.try_send(Assignment::Refuse(reason.to_owned(), false));
+        }
+    }
+
+    /// Notes that a worker was heard of.
+    pub(crate) fn heard(&self, worker: WorkerId, now: Timestamp) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
+            entry.heard_at = now;
+        }
+    }
+
+    /// Gives a worker a lease. `false` when it cannot be told: nobody reads its outbox, or it is gone.
+    pub(crate) fn assign(&self, worker: WorkerId, token: LeaseToken, held: Held, assignment: Assignment) -> bool {
+        let mut table = self.lock();
+        let Some(entry) = table.by_worker.get_mut(&worker).filter(|entry| entry.connected) else { return false };
+        if entry.outbox.try_send(assignment).is_err() {
+            return false;
+        }
+        entry.held.insert(token, held);
+        entry.recount();
+        true
+    }
+
+    /// Takes a lease away from a worker and tells it.
+    pub(crate) fn revoke(&self, worker: WorkerId, token: LeaseToken, reason: &str) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
+            entry.held.remove(&token);
+            entry.recount();
+            let _ = entry.outbox.try_send(Assignment::Revoke(token, reason.to_owned()));
+        }
+    }
+
+    /// Notes that a lease is no longer in its worker's hands.
+    pub(crate) fn let_go(&self, worker: WorkerId, token: LeaseToken) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
+            entry.held.remove(&token);
+            entry.recount();
+        }
+    }
+
+    /// Notes that work on a lease has begun.
+    pub(crate) fn started(&self, worker: WorkerId, token: LeaseToken, now: Timestamp) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&worker)
+            && let Some(held) = entry.held.get_mut(&token).filter(|held| !held.running)
+        {
+            held.running = true;
+            held.since = now;
+            held.progress_at = now;
+            entry.recount();
+        }
+    }
+
+    /// Notes progress. What is worse than what was said before is passed over.
+    pub(crate) fn progress(&self, worker: WorkerId, token: LeaseToken, progress: Progress, now: Timestamp) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&worker)
+            && let Some(held) = entry.held.get_mut(&token)
+        {
+            let best = held.progress.as_ref().map_or(0, |before| before.overall_bp);
+            if progress.overall_bp > best || held.progress.is_none() {
+                held.progress_at = now;
+            }
+            if progress.overall_bp >= best {
+                held.progress = Some(progress);
+            }
+        }
+    }
+
+    /// What was last heard of a lease's progress.
+    pub(crate) fn progress_of(&self, worker: WorkerId, token: LeaseToken) -> Option<Progress> {
+        self.lock().by_worker.get(&worker)?.held.get(&token)?.progress.clone()
+    }
+
+    /// The picture that the scheduler plans with.
+    pub(crate) fn views(&self) -> Vec<WorkerView> {
+        self.lock().by_worker.values().map(Entry::view).collect()
+    }
+
+    /// Classes of which somebody holds a reservation.
+    pub(crate) fn reserved_classes(&self) -> Vec<TaskClass> {
+        let table = self.lock();
+        let held = table.by_worker.values().flat_map(|entry| entry.held.values());
+        held.filter(|held| !held.running).map(|held| held.class.clone()).collect()
+    }
+
+    /// Leases that have gone on for longer than `longest`, or `without` progress; a limit of zero is none.
+    pub(crate) fn overdue(&self, longest: Millis, without: Millis, now: Timestamp) -> Vec<Overdue> {
+        let table = self.lock();
+        let all = table.by_worker.iter().flat_map(|(worker, entry)| entry.held.iter().map(move |held| (*worker, held)));
+        all.filter(|(_, (_, held))| held.running)
+            .filter_map(|(worker, (token, held))| {
+                let reason = if longest.0 > 0 && now.since(held.since) >= longest {
+                    format!("its proof took longer than {} minutes", longest.0 / 60_000)
+                } else if without.0 > 0 && now.since(held.progress_at) >= without {
+                    format!("its proof made no progress for {} minutes", without.0 / 60_000)
+                } else {
+                    return None;
+                };
+                Some(Overdue { worker, token: *token, reason })
+            })
+            .collect()
+    }
+
+    /// Workers not heard of for `gone_after`.
+    pub(crate) fn silent(&self, gone_after: Millis, now: Timestamp) -> Vec<Silent> {
+        let table = self.lock();
+        let silent = table.by_worker.iter().filter(|(_, entry)| now.since(entry.heard_at) >= gone_after);
+        silent
+            .map(|(worker, entry)| {
+                let how = if entry.connected { "no heartbeat" } else { "network disconnected" };
+                Silent { worker: *worker, reason: format!("{how} for {} s", gone_after.0 / 1000) }
+            })
+            .collect()
+    }
+
+    /// Workers that were heard of.
+    pub(crate) fn ids(&self) -> Vec<WorkerId> {
+        self.lock().by_worker.keys().copied().collect()
+    }
+}
+
+impl Entry {
+    fn recount(&mut self) {
+        let running = self.held.values().filter(|held| held.running);
+        self.running = running.clone().count();
+        self.used = running.fold(Resources::default(), |sum, held| sum.plus(&held.needs));
+    }
+
+    fn view(&self) -> WorkerView {
+        WorkerView {
+            id: self.profile.id,
+            capabilities: self.profile.capabilities.clone(),
+            capacity: self.profile.capacity,
+            used: self.used,
+            slots: self.profile.slots as usize,
+            running: self.running,
+            prefetch: self.profile.prefetch as usize,
+            reserved: self.held.len() - self.running,
+            reachable: self.connected,
+            draining: self.profile.draining,
+            quarantined: self.quarantined,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Verified before fulfilled: takes delivered results, has each checked in a killable process, settles it.
+//!
+//! Invariant: only a check that ended well settles a result as valid or invalid. A check that died says nothing about the
+//! proof; after [`MAX_TRIES`] such ends the result is put aside and the task goes to another worker without a strike.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use hierophant_domain::{
+    Digest, Name, Record, TaskId,
+    job::Verification,
+    request::{Binding, Execution, Request},
+    time::Millis,
+};
+use hierophant_store::{BATCH_MAX, CheckClaim, VerificationWork};
+
+use crate::{
+    ports::{CheckError, CheckInput, Result, VerifyJob, VerifyReport},
+    service::Core,
+    staging,
+};
+
+/// How long a lost wake-up can go unnoticed.
+const SLOW_LOOK: Duration = Duration::from_secs(1);
+/// Ends without an answer after which a result is put aside.
+const MAX_TRIES: u32 = 3;
+/// How long a check that could not be done waits.
+const AGAIN_AFTER: Millis = Millis::from_secs(2);
+
+pub(crate) async fn run(core: Core) {
+    let mut running = FuturesUnordered::new();
+    let at_once = core.0.settings.checks.clamp(1, BATCH_MAX);
+    loop {
+        let room = at_once - running.len();
+        if room > 0 {
+            match core.0.store.claim_verifications(core.0.checker.systems(), room, core.0.settings.check_hold).await {
+                Ok(claimed) => {
+                    let full = claimed.len() == room;
+                    running.extend(claimed.into_iter().map(|work| check(core.clone(), work)));
+                    if full && running.len() < at_once {
+                        continue;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "results to verify could not be claimed; trying again"),
+            }
+        }
+        tokio::select! {
+            Some(()) = running.next(), if !running.is_empty() => {}
+            () = core.0.wake.verify.notified(), if running.len() < at_once => {}
+            () = tokio::time::sleep(SLOW_LOOK) => {}
+        }
+    }
+}
+
+async fn check(core: Core, work: VerificationWork) {
+    let claim = CheckClaim { request: work.request.id, task: Some(work.task.id), token: work.token };
+    if let Err(error) = settle(&core, &work, claim).await {
+        tracing::warn!(request.id = %work.request.id, %error, "a verification could not be settled; it will be claimed again");
+    }
+}
+
+async fn settle(core: &Core, work: &VerificationWork, claim: CheckClaim) -> Result<()> {
+    let request = &work.request;
+    let verification = match verify(core, work).await {
+        Ok(verification) => verification,
+        Err(CheckError::Unavailable(why)) => {
+            tracing::warn!(request.id = %request.id, "a proof cannot be verified now: {why}");
+            return Ok(core.0.store.return_check(claim, AGAIN_AFTER).await?);
+        }
+        Err(CheckError::Died(why)) if work.tries < MAX_TRIES => {
+            tracing::warn!(request.id = %request.id, tries = work.tries, "a verification did not end well: {why}");
+            return Ok(core.0.store.return_check(claim, AGAIN_AFTER).await?);
+        }
+        Err(CheckError::Died(why)) => Verification::Impossible(format!("verifying it did not end well {MAX_TRIES} times: {why}")),
+        Err(CheckError::Input(why)) => Verification::Invalid(why),
+    };
+    Core::pass("proof-verified");
+    let task: TaskId = work.task.id;
+    match &verification {
+        Verification::Valid(..) => {
+            tracing::info!(request.id = %request.id, task.id = %task, worker.id = %work.worker, "proof verified");
+        }
+        Verification::Invalid(why) | Verification::Impossible(why) => {
+            tracing::warn!(request.id = %request.id, task.id = %task, worker.id = %work.worker, "proof refused: {why}");
+        }
+    }
+    core.0.store.settle_verification(claim, verification).await?;
+    Core::pass("request-fulfilled");
+    Ok(())
+}
+
+async fn verify(core: &Core, work: &VerificationWork) -> std::result::Result<Verification, CheckError> {
+    let request = &work.request;
+    let Some((_, proof)) = work.delivery.outputs.iter().find(|(name, _)| name.as_str() == "proof") else {
+        return Ok(Verification::Invalid("the result has no proof".to_owned()));
+    };
+    let mut inputs = vec![CheckInput { name: Name::literal("proof"), source: staging::stage(core, proof).await? }];
+    if let Some(program) = &request.program {
+        inputs.push(program_input(core, request, program).await?);
+    }
+    let (binding, expected) = held_against(request);
+    let job = VerifyJob {
+        system: request.system.clone(),
+        kind: request.kind.clone(),
+        inputs,
+        program_id: request.program.as_ref().map(|program| program.id.clone()).unwrap_or_default(),
+        public_values: expected,
+        toolchain: request.toolchain.clone(),
+    };
+    match core.0.checker.verify(job).await? {
+        VerifyReport::Valid(public_values) => {
+            Ok(Verification::Valid(binding, record_of(request, &work.delivery.record, public_values)))
+        }
+        VerifyReport::Invalid(why) => Ok(Verification::Invalid(why)),
+    }
+}
+
+/// The verification key where set-up has found it, else the program itself.
+async fn program_input(
+    core: &Core,
+    request: &Request,
+    program: &hierophant_domain::request::ProgramRef,
+) -> std::result::Result<CheckInput, CheckError> {
+    let registered = core.0.store.program(request.requester.door.clone(), program.id.clone()).await;
+    match registered {
+        Ok(Some(row)) if !row.vk.is_empty() => {
+            Ok(CheckInput { name: Name::literal("vk"), source: crate::ports::CheckSource::Inline(row.vk) })
+        }
+        Ok(Some(_) | None) => {
+            let blob = hierophant_domain::BlobRef::Artifact(program.artifact);
+            Ok(CheckInput { name: Name::literal("program"), source: staging::stage(core, &blob).await? })
+        }
+        Err(error) => Err(CheckError::Unavailable(error.to_string())),
+    }
+}
+
+/// What the public values must hash to, and who says so.
+fn held_against(request: &Request) -> (Binding, Option<Digest>) {
+    match (&request.execution, request.expected_public_values) {
+        (Execution::Executed(Record { public_values: Some(digest), .. }), _) => (Binding::TrustedExecution, Some(*digest)),
+        (_, Some(digest)) => (Binding::ClientHash, Some(digest)),
+        (_, None) => (Binding::ProofAlone, None),
+    }
+}
+
+/// What is known of the run: the trusted execution's figures first, the prover's where there are no others.
+fn record_of(request: &Request, said: &Record, public_values: Option<Digest>) -> Record {
+    let own = match &request.execution {
+        Execution::Executed(record) => record.clone(),
+        Execution::NotWanted | Execution::Pending | Execution::Disputed | Execution::Unchecked(_) => said.clone(),
+    };
+    Record {
+        cycles: own.cycles.or(said.cycles),
+        gas: own.gas.or(said.gas),
+        exit_code: own.exit_code.or(said.exit_code),
+        public_values: public_values.or(own.public_values),
+        proving: said.proving,
+        peak_memory: said.peak_memory,
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs any executable through the protocol.
