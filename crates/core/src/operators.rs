@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hierophant_domain::{Request, RequestId, Timestamp};
-use hierophant_store::{HistoryRow, RequestFilter};
+use hierophant_domain::{Attempt, Request, RequestId, Timestamp};
+use hierophant_store::{Counts, HistoryRow, RequestFilter};
 
 use crate::{
     ports::{Operators, Result, WorkerView},
@@ -41,8 +41,20 @@ impl Operators for Core {
         Ok(self.0.store.list_requests(filter).await?)
     }
 
+    async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>> {
+        Ok(self.0.store.request(id).await?)
+    }
+
+    async fn attempts(&self, id: RequestId) -> Result<Vec<Attempt>> {
+        Ok(self.0.store.attempts(id).await?)
+    }
+
     async fn waiting_reason(&self, id: RequestId) -> Result<Option<String>> {
         crate::clients::reason(self, id).await
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        Ok(self.0.store.counts().await?)
     }
 
     async fn readiness(&self) -> Vec<String> {

@@ -15,7 +15,7 @@ use hierophant_domain::{
     time::Millis,
     worker::WorkerProfile,
 };
-use hierophant_store::{Accepted, ArtifactRow, HistoryRow, ProgramRow, RequestFilter, RequestStatus, WorkerRow};
+use hierophant_store::{Accepted, ArtifactRow, Counts, HistoryRow, ProgramRow, RequestFilter, RequestStatus, WorkerRow};
 use tokio::sync::mpsc;
 
 use crate::error::CoreError;
@@ -367,8 +367,14 @@ pub trait Operators: Send + Sync + std::fmt::Debug + 'static {
     async fn history(&self, before: Option<Timestamp>, limit: usize) -> Result<Vec<HistoryRow>>;
     /// Requests that match, newest first.
     async fn list(&self, filter: RequestFilter) -> Result<Vec<Arc<Request>>>;
+    /// The whole request.
+    async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>>;
+    /// Attempts of a request, oldest first: who tried and how it went.
+    async fn attempts(&self, id: RequestId) -> Result<Vec<hierophant_domain::Attempt>>;
     /// Why an open request waits.
     async fn waiting_reason(&self, id: RequestId) -> Result<Option<String>>;
+    /// How many requests and tasks there are in which state, for metrics.
+    async fn counts(&self) -> Result<Counts>;
     /// What is in the way of serving; empty when all is well.
     async fn readiness(&self) -> Vec<String>;
 }

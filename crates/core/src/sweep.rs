@@ -10,7 +10,7 @@ use crate::{ports::Result, service::Core};
 /// How often time is looked at. Deadlines and lease ends are seconds to hours away, so half a second is soon enough.
 const TICK: Duration = Duration::from_millis(500);
 /// How often blobs are collected.
-const COLLECT_EVERY: Duration = Duration::from_secs(60);
+const COLLECT_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(core: Core) {
     loop {
