@@ -44,6 +44,12 @@ impl Millis {
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
+
+    /// This span and `seconds` more; saturates.
+    #[must_use]
+    pub const fn plus_secs(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
 }
 
 impl From<std::time::Duration> for Millis {

@@ -195,6 +195,8 @@ settings! {
         pub args: Vec<String> = value([]);
         /// Options that the program is told at its start.
         pub options: BTreeMap<String, String> = value([]);
+        /// Checks at once in one process. 1 keeps them apart, so that a check that kills its process disturbs no other.
+        pub calls: u32 = value(1_u32).range(1..=4096);
     }
 }
 
