@@ -159,7 +159,12 @@ impl BlobStore {
     /// Stores bytes that are in memory.
     pub async fn put_bytes(&self, id: ArtifactId, durability: Durability, bytes: Bytes) -> Result<Stored, BlobError> {
         let size = bytes.len() as u64;
-        let new = NewBlob { id, durability, limit_bytes: size, announced_bytes: Some(size) };
+        let new = NewBlob {
+            id,
+            durability,
+            limit_bytes: size,
+            announced_bytes: Some(size),
+        };
         self.put_stream(new, stream::iter([Ok::<_, BoxError>(bytes)])).await
     }
 
@@ -175,7 +180,10 @@ impl BlobStore {
         let stream = stream::try_unfold(reader, |mut reader| async move {
             Ok(reader.next().await?.map(|chunk| (chunk, reader)))
         });
-        Ok(Blob { size, stream: stream.boxed() })
+        Ok(Blob {
+            size,
+            stream: stream.boxed(),
+        })
     }
 
     /// Reads a blob of at most `limit` bytes into memory.
@@ -232,5 +240,7 @@ impl BlobStore {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {
-    spawn_blocking(work).await.map_err(|error| BlobError::Io { source: error.into() })?
+    spawn_blocking(work)
+        .await
+        .map_err(|error| BlobError::Io { source: error.into() })?
 }

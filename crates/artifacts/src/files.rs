@@ -21,7 +21,10 @@ const TRANSFER_CHUNKS_MAX: usize = 3;
 /// Memory that a transfer may hold, in bytes.
 const TRANSFER_MEMORY_MAX: usize = 8 * 1024 * 1024;
 
-const _: () = assert!(CHUNK_BYTES * TRANSFER_CHUNKS_MAX <= TRANSFER_MEMORY_MAX, "a transfer holds at most 8 MiB");
+const _: () = assert!(
+    CHUNK_BYTES * TRANSFER_CHUNKS_MAX <= TRANSFER_MEMORY_MAX,
+    "a transfer holds at most 8 MiB"
+);
 
 /// How often the free space is looked at during a transfer, in bytes written.
 const SPACE_CHECK_BYTES: u64 = 16 * 1024 * 1024;
@@ -74,7 +77,12 @@ pub(crate) struct Written {
 impl FileWriter {
     /// Writes to `file`, which is empty.
     pub(crate) fn new(file: File, floor: Option<SpaceFloor>) -> Self {
-        Self { collected: BytesMut::new(), size: 0, floor, work: Some(Work::Idle(file, Box::default())) }
+        Self {
+            collected: BytesMut::new(),
+            size: 0,
+            floor,
+            work: Some(Work::Idle(file, Box::default())),
+        }
     }
 
     /// Bytes taken so far.
@@ -88,7 +96,11 @@ impl FileWriter {
         while !bytes.is_empty() {
             if self.collected.capacity() == 0 {
                 // A small blob costs its own size; the first piece of a large one asks for the whole chunk.
-                self.collected.reserve(if self.size == 0 { bytes.len().min(CHUNK_BYTES) } else { CHUNK_BYTES });
+                self.collected.reserve(if self.size == 0 {
+                    bytes.len().min(CHUNK_BYTES)
+                } else {
+                    CHUNK_BYTES
+                });
             }
             let room = CHUNK_BYTES - self.collected.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -109,7 +121,11 @@ impl FileWriter {
         }
         let (file, hasher) = self.settle().await?;
         let sha256 = Digest((*hasher).finalize().into());
-        Ok(Written { file, size: self.size, sha256 })
+        Ok(Written {
+            file,
+            size: self.size,
+            sha256,
+        })
     }
 
     /// Waits for the chunk before, then starts on the collected one.
@@ -158,7 +174,11 @@ pub(crate) struct FileReader {
 impl FileReader {
     /// Reads the bytes from `position` up to `end`.
     pub(crate) fn new(file: File, position: u64, end: u64) -> Self {
-        Self { file: Arc::new(file), position, end }
+        Self {
+            file: Arc::new(file),
+            position,
+            end,
+        }
     }
 
     /// The next chunk; `None` at the end. Fails with [`io::ErrorKind::UnexpectedEof`] if the file is shorter.

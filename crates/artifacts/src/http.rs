@@ -54,7 +54,7 @@ impl Default for HttpLimits {
             uploads_max: 64,
             downloads_max: 64,
             wait_max: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
         }
     }
 }
@@ -81,7 +81,9 @@ pub fn router(gate: Arc<dyn Gate>, blobs: BlobStore, limits: HttpLimits) -> Rout
         downloads: Arc::new(Semaphore::new(limits.downloads_max)),
         lingering: Arc::new(Semaphore::new(body::LINGERING_MAX)),
     };
-    Router::new().route("/artifacts/{id}", get(serve_get).put(serve_put)).with_state(service)
+    Router::new()
+        .route("/artifacts/{id}", get(serve_get).put(serve_put))
+        .with_state(service)
 }
 
 async fn serve_put(
@@ -135,8 +137,9 @@ impl Credential {
 /// Only the form in which ids are given out.
 fn parse_id(text: &str) -> Result<ArtifactId, Denied> {
     let id: Option<ArtifactId> = text.parse().ok();
-    id.filter(|id| id.to_string() == text)
-        .ok_or_else(|| Denied::NotFound("this is not the id of an artifact: use the URL exactly as it was given".into()))
+    id.filter(|id| id.to_string() == text).ok_or_else(|| {
+        Denied::NotFound("this is not the id of an artifact: use the URL exactly as it was given".into())
+    })
 }
 
 impl Service {

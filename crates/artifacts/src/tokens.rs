@@ -186,7 +186,11 @@ fn parse(fields: &[u8]) -> Option<Grant> {
         _ => return None,
     };
     let expires = Timestamp(i64::from_be_bytes(*expires));
-    rest.is_empty().then_some(Grant { operation, holder, expires })
+    rest.is_empty().then_some(Grant {
+        operation,
+        holder,
+        expires,
+    })
 }
 
 #[cfg(test)]
@@ -205,9 +209,21 @@ mod tests {
     fn every_grant() -> Vec<Grant> {
         let id = ArtifactId(Uuid::from_u128(0x1234_5678));
         let operations = [Operation::Put(id), Operation::Get(id), Operation::PutAny];
-        let holders = [Holder::Owner, Holder::Lease(LeaseToken(Uuid::from_u128(99))), Holder::Anyone];
-        let pairs = operations.into_iter().flat_map(|operation| holders.map(|holder| (operation, holder)));
-        pairs.map(|(operation, holder)| Grant { operation, holder, expires: END }).collect()
+        let holders = [
+            Holder::Owner,
+            Holder::Lease(LeaseToken(Uuid::from_u128(99))),
+            Holder::Anyone,
+        ];
+        let pairs = operations
+            .into_iter()
+            .flat_map(|operation| holders.map(|holder| (operation, holder)));
+        pairs
+            .map(|(operation, holder)| Grant {
+                operation,
+                holder,
+                expires: END,
+            })
+            .collect()
     }
 
     #[test]
@@ -216,7 +232,11 @@ mod tests {
             let token = signer().grant(&grant);
             assert_eq!(signer().check(&token, BEFORE), Ok(grant));
             assert!(token.len() <= TOKEN_MAX_CHARS, "{} characters", token.len());
-            assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
+            assert!(
+                token
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            );
         }
     }
 
@@ -235,7 +255,11 @@ mod tests {
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(signer().check(&URL_SAFE_NO_PAD.encode(changed), BEFORE), Err(TokenError::Forged), "bit {bit}");
+                assert_eq!(
+                    signer().check(&URL_SAFE_NO_PAD.encode(changed), BEFORE),
+                    Err(TokenError::Forged),
+                    "bit {bit}"
+                );
             }
         }
         let foreign = Signer::new([8; 32]).grant(&every_grant()[0]);
@@ -245,16 +269,34 @@ mod tests {
     #[test]
     fn what_has_not_the_form_is_malformed() {
         let token = signer().grant(&every_grant()[0]);
-        for malformed in ["", "a", "AAAA", "not base64!", &format!("{token}="), &"A".repeat(TOKEN_MAX_CHARS + 1)] {
-            assert_eq!(signer().check(malformed, BEFORE), Err(TokenError::Malformed), "{malformed:?}");
+        for malformed in [
+            "",
+            "a",
+            "AAAA",
+            "not base64!",
+            &format!("{token}="),
+            &"A".repeat(TOKEN_MAX_CHARS + 1),
+        ] {
+            assert_eq!(
+                signer().check(malformed, BEFORE),
+                Err(TokenError::Malformed),
+                "{malformed:?}"
+            );
         }
-        assert_eq!(signer().check(&token[..token.len() - 4], BEFORE), Err(TokenError::Forged));
+        assert_eq!(
+            signer().check(&token[..token.len() - 4], BEFORE),
+            Err(TokenError::Forged)
+        );
     }
 
     #[test]
     fn a_grant_allows_its_artifact_and_operation_alone() {
         let (id, other) = (ArtifactId(Uuid::from_u128(1)), ArtifactId(Uuid::from_u128(2)));
-        let grant = |operation| Grant { operation, holder: Holder::Anyone, expires: END };
+        let grant = |operation| Grant {
+            operation,
+            holder: Holder::Anyone,
+            expires: END,
+        };
         let put = grant(Operation::Put(id));
         assert!(put.allows_put(id) && !put.allows_put(other) && !put.allows_get(id));
         let get = grant(Operation::Get(id));

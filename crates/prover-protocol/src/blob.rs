@@ -12,6 +12,8 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 
 use crate::proto::{Blob, NamedBlob, blob::At};
+#[cfg(feature = "host")]
+use crate::wire::MAX_INLINE_BYTES;
 
 /// Most outputs of one reply.
 pub const MAX_OUTPUTS: usize = 16;
@@ -95,15 +97,18 @@ pub(crate) fn check_outputs(outputs: &[NamedBlob], output_dir: &str) -> Result<(
     for (index, output) in outputs.iter().enumerate() {
         let name = &output.name;
         if !is_plain_name(name) {
-            return Err(format!(
-                "the output name {name:?} is not made of a-z, 0-9, - _ ."
-            ));
+            return Err(format!("the output name {name:?} is not made of a-z, 0-9, - _ ."));
         }
         if outputs[..index].iter().any(|other| other.name == *name) {
             return Err(format!("the output {name} is there twice"));
         }
         match output.blob.as_ref().and_then(|blob| blob.at.as_ref()) {
             None => return Err(format!("the output {name} has no content")),
+            Some(At::Inline(bytes)) if bytes.len() > MAX_INLINE_BYTES => {
+                return Err(format!(
+                    "the output {name} is inline, but over {MAX_INLINE_BYTES} bytes"
+                ));
+            }
             Some(At::Inline(_)) => {}
             Some(At::Path(path)) => check_output_path(Path::new(path), Path::new(output_dir))
                 .map_err(|error| format!("the output {name}: {error}"))?,

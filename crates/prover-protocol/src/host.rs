@@ -10,9 +10,9 @@
 mod calls;
 mod error;
 mod link;
-mod log;
+pub(crate) mod log;
 mod memory;
-mod process;
+pub(crate) mod process;
 mod scratch;
 mod spec;
 mod supervise;

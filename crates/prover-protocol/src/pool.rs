@@ -142,11 +142,7 @@ impl LightPool {
 
     /// Makes a call in one of the processes. `timeout` limits the call itself; time in the queue comes on top and is
     /// bounded by the calls ahead. Dropping the future cancels the call.
-    pub async fn call<C: HostCall + Clone>(
-        &self,
-        call: C,
-        timeout: Duration,
-    ) -> Result<C::Reply, PoolError> {
+    pub async fn call<C: HostCall + Clone>(&self, call: C, timeout: Duration) -> Result<C::Reply, PoolError> {
         let _admitted = self.inner.admission.try_acquire().map_err(|error| match error {
             TryAcquireError::Closed => PoolError::Closed,
             TryAcquireError::NoPermits => PoolError::Busy {
@@ -210,11 +206,7 @@ impl LightPool {
     pub async fn shutdown(&self) {
         self.inner.admission.close();
         self.inner.room.close();
-        let processes: Vec<_> = self
-            .slots()
-            .iter_mut()
-            .filter_map(|slot| slot.process.take())
-            .collect();
+        let processes: Vec<_> = self.slots().iter_mut().filter_map(|slot| slot.process.take()).collect();
         let mut tasks = tokio::task::JoinSet::new();
         for process in processes {
             tasks.spawn(async move { process.shutdown().await });
@@ -223,11 +215,7 @@ impl LightPool {
     }
 
     /// Runs a call that was in a process when it died: alone, so that the answer is about this call.
-    async fn call_alone<C: HostCall>(
-        &self,
-        call: C,
-        timeout: Duration,
-    ) -> Result<C::Reply, PoolError> {
+    async fn call_alone<C: HostCall>(&self, call: C, timeout: Duration) -> Result<C::Reply, PoolError> {
         let _one_at_a_time = self.inner.suspect.lock().await;
         let process = ProverProcess::spawn(&self.inner.spec)
             .await

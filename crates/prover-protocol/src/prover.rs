@@ -36,8 +36,7 @@ pub use serve::{ServeError, serve};
 use crate::{
     failure::unsupported,
     proto::{
-        Execute, ExecuteReply, Failure, Hello, HelloReply, Prove, ProveReply, Setup, SetupReply,
-        Verify, VerifyReply,
+        Execute, ExecuteReply, Failure, Hello, HelloReply, Prove, ProveReply, Setup, SetupReply, Verify, VerifyReply,
     },
 };
 

@@ -130,9 +130,7 @@ fn read_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, WireError> {
         length |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             return match usize::try_from(length) {
-                Ok(length) if (1..=MAX_FRAME_BYTES).contains(&length) => {
-                    Ok(Some((length, index + 1)))
-                }
+                Ok(length) if (1..=MAX_FRAME_BYTES).contains(&length) => Ok(Some((length, index + 1))),
                 _ => Err(WireError::Length),
             };
         }
@@ -164,7 +162,7 @@ impl<R> FrameReader<R> {
 
 impl<R: Read> FrameReader<R> {
     /// Waits for the next frame; `None` at an end between frames.
-    pub fn next(&mut self) -> Result<Option<Frame>, WireError> {
+    pub fn read(&mut self) -> Result<Option<Frame>, WireError> {
         loop {
             if let Some(frame) = self.decoder.next_frame()? {
                 return Ok(Some(frame));
@@ -182,7 +180,7 @@ impl<R: Read> FrameReader<R> {
 #[cfg(feature = "host")]
 impl<R: tokio::io::AsyncRead + Unpin> FrameReader<R> {
     /// Waits for the next frame; `None` at an end between frames. May be dropped between two frames without loss.
-    pub async fn next_async(&mut self) -> Result<Option<Frame>, WireError> {
+    pub async fn read_async(&mut self) -> Result<Option<Frame>, WireError> {
         use tokio::io::AsyncReadExt as _;
         loop {
             if let Some(frame) = self.decoder.next_frame()? {

@@ -16,7 +16,9 @@ pub enum StoreError {
     #[error("{0}")]
     Refused(String),
     /// The database was made by a release that this one does not know.
-    #[error("the database has schema {found}, and this release knows {known}: run the release that made it, or a newer one")]
+    #[error(
+        "the database has schema {found}, and this release knows {known}: run the release that made it, or a newer one"
+    )]
     UnknownSchema {
         /// The schema found.
         found: i64,

@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hierophant_domain::{
-    ArtifactId, CheckToken, Digest, Failure, LeaseToken, Name, Request, RequestId, TaskClass, TaskId, Timestamp, WorkerId,
+    ArtifactId, CheckToken, Digest, Failure, LeaseToken, Name, Request, RequestId, TaskClass, TaskId, Timestamp,
+    WorkerId,
     attempt::{Delivery, Fence},
     job::{ExecutionVerdict, Verification},
     request::RequestEvent,

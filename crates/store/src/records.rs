@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hierophant_domain::{
-    ArtifactId, Attempt, CheckToken, Digest, LeaseToken, Name, Request, RequestId, RequestState, Requester, Task, TaskClass,
-    Timestamp, Visibility, WorkerId,
+    ArtifactId, Attempt, CheckToken, Digest, LeaseToken, Name, Request, RequestId, RequestState, Requester, Task,
+    TaskClass, Timestamp, Visibility, WorkerId,
     attempt::Delivery,
     failure::Failure,
     request::Execution,

@@ -31,7 +31,11 @@ impl Disk {
     pub(super) fn open(settings: &BlobSettings) -> Result<Self, BlobError> {
         let root = &settings.root;
         make_directory(root)?;
-        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(root.join("lock"))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(root.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => BlobError::InUse,
             TryLockError::Error(source) => BlobError::Io { source },
@@ -39,7 +43,10 @@ impl Disk {
         let disk = Self {
             blobs: root.join("blobs"),
             incoming: root.join("incoming"),
-            floor: SpaceFloor { directory: Arc::from(root.as_path()), min_free_bytes: settings.min_free_bytes },
+            floor: SpaceFloor {
+                directory: Arc::from(root.as_path()),
+                min_free_bytes: settings.min_free_bytes,
+            },
             next_part: AtomicU64::new(0),
             _lock: lock,
         };
@@ -90,7 +97,11 @@ impl Disk {
         self.floor.check(announced)?;
         let number = self.next_part.fetch_add(1, Ordering::Relaxed);
         let path = self.incoming.join(number.to_string());
-        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
+        let file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)?;
         Ok((file, Part { path: Some(path) }))
     }
 
@@ -109,7 +120,10 @@ impl Disk {
         let linked = fs::hard_link(part.path(), self.path_of(id));
         part.remove();
         let stored = match linked {
-            Ok(()) => Stored { size: written.size, sha256: written.sha256 },
+            Ok(()) => Stored {
+                size: written.size,
+                sha256: written.sha256,
+            },
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.measure_blob(id, durable)?,
             Err(error) => return Err(error.into()),
         };
@@ -151,9 +165,15 @@ impl Disk {
         for entry in fs::read_dir(self.shard(shard))? {
             let entry = entry?;
             // Files with other names are not ours: left alone.
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
             match entry.metadata() {
-                Ok(metadata) => listed.push(Listed { id, size: metadata.len(), modified: metadata.modified()? }),
+                Ok(metadata) => listed.push(Listed {
+                    id,
+                    size: metadata.len(),
+                    modified: metadata.modified()?,
+                }),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
             }

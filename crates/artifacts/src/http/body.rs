@@ -56,13 +56,17 @@ pub(super) fn incoming(body: Body, idle: Duration) -> Incoming {
 /// Reads on, bounded, what a refused peer still sends: closing a connection with unread bytes resets it, and the peer
 /// would see that instead of the answer.
 pub(super) fn linger(mut body: Incoming, lingering: &Arc<Semaphore>) {
-    let Ok(place) = lingering.clone().try_acquire_owned() else { return };
+    let Ok(place) = lingering.clone().try_acquire_owned() else {
+        return;
+    };
     tokio::spawn(async move {
         let _place = place;
         let mut left = LINGER_BYTES;
         let reading = async {
             while let Some(Ok(bytes)) = body.next().await {
-                let Some(rest) = left.checked_sub(bytes.len()) else { return };
+                let Some(rest) = left.checked_sub(bytes.len()) else {
+                    return;
+                };
                 left = rest;
             }
         };

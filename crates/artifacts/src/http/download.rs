@@ -36,7 +36,9 @@ pub(super) async fn get(
     let size = service.blobs.size(id).await?;
     if size != stored.size {
         tracing::error!(artifact.id = %id, size, noted = stored.size, "an artifact is damaged");
-        return Err(Denied::NotFound("the artifact was damaged and is lost: make it again".into()));
+        return Err(Denied::NotFound(
+            "the artifact was damaged and is lost: make it again".into(),
+        ));
     }
     let wanted = wanted(range_header(request, &stored), size);
     let range = match &wanted {
@@ -77,7 +79,10 @@ fn range_header<'a>(request: &'a Parts, stored: &Stored) -> Option<&'a str> {
 
 fn answer(stored: &Stored, wanted: Wanted, range: &Range<u64>, body: Body) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         // Private, and no proxy may compress what clients read as it is.
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-transform")),
@@ -89,7 +94,9 @@ fn answer(stored: &Stored, wanted: Wanted, range: &Range<u64>, body: Body) -> Re
     if let Wanted::Part(range) = wanted {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, stored.size);
-        response.headers_mut().insert(header::CONTENT_RANGE, header_value(content_range));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_RANGE, header_value(content_range));
     }
     response
 }
@@ -117,7 +124,9 @@ async fn pump(mut blob: BlobStream, sender: mpsc::Sender<Result<Bytes, BlobError
         };
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(PIECE_BYTES));
-            let Ok(Ok(())) = timeout(idle, sender.send(Ok(piece))).await else { return };
+            let Ok(Ok(())) = timeout(idle, sender.send(Ok(piece))).await else {
+                return;
+            };
         }
     }
 }
@@ -133,7 +142,9 @@ fn pieces(
             return None;
         }
         let piece = receiver.recv().await.unwrap_or_else(|| {
-            Err(BlobError::CutOff { source: "the reader stood still".into() })
+            Err(BlobError::CutOff {
+                source: "the reader stood still".into(),
+            })
         });
         let left = piece.as_ref().map_or(0, |piece| left - piece.len() as u64);
         Some((piece, (receiver, left)))

@@ -25,7 +25,11 @@ pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
         (None, Some(suffix)) if first.is_empty() => size.saturating_sub(suffix)..size,
         _ => return Wanted::Whole,
     };
-    if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
+    if range.is_empty() {
+        Wanted::Nothing
+    } else {
+        Wanted::Part(range)
+    }
 }
 
 /// Digits only: `u64::from_str` would take a sign. More than fits is as good as the largest.

@@ -23,7 +23,9 @@ pub(super) async fn put(
     headers: &HeaderMap,
     body: Body,
 ) -> Response {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     let expects_leave = headers.contains_key(header::EXPECT);
     let mut body = incoming(body, service.limits.idle_timeout);
     let lingering = service.lingering.clone();
@@ -49,7 +51,9 @@ pub(super) async fn put(
 
 fn refused(denied: Denied) -> Response {
     let mut response = denied.into_response();
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -64,7 +68,11 @@ async fn receive(
 ) -> Result<Stored, Denied> {
     let id = id?;
     let permit = service.gate.may_put(id, credential).await?;
-    let PutPermit { limit_bytes, durability, already } = permit;
+    let PutPermit {
+        limit_bytes,
+        durability,
+        already,
+    } = permit;
     if announced.is_some_and(|announced| announced > limit_bytes) {
         return Err(too_large(limit_bytes));
     }
@@ -74,7 +82,12 @@ async fn receive(
         drain(body, limit_bytes).await?;
         return Ok(stored);
     }
-    let new = NewBlob { id, durability, limit_bytes, announced_bytes: announced };
+    let new = NewBlob {
+        id,
+        durability,
+        limit_bytes,
+        announced_bytes: announced,
+    };
     let stored = service.blobs.put_stream(new, body).await?;
     service.gate.stored(id, credential, stored).await?;
     Ok(stored)
@@ -85,7 +98,9 @@ async fn drain(body: &mut Incoming, limit_bytes: u64) -> Result<(), Denied> {
     let mut left = limit_bytes;
     while let Some(bytes) = body.next().await {
         let bytes = bytes.map_err(|_| Denied::Stalled("the upload was cut off: send it again".into()))?;
-        left = left.checked_sub(bytes.len() as u64).ok_or_else(|| too_large(limit_bytes))?;
+        left = left
+            .checked_sub(bytes.len() as u64)
+            .ok_or_else(|| too_large(limit_bytes))?;
     }
     Ok(())
 }

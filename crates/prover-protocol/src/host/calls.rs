@@ -3,8 +3,8 @@
 use crate::{
     blob::check_outputs,
     proto::{
-        Execute, ExecuteReply, Hello, HelloReply, NamedBlob, Prove, ProveReply, Setup, SetupReply,
-        Verify, VerifyReply, call::Call, reply::Reply,
+        Execute, ExecuteReply, Hello, HelloReply, NamedBlob, Prove, ProveReply, Setup, SetupReply, Verify, VerifyReply,
+        call::Call, reply::Reply,
     },
 };
 

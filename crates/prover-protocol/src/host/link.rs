@@ -19,10 +19,7 @@ use tokio::{
 use super::{error::CallError, spec::ProgressSink};
 use crate::{
     failure::{MAX_MESSAGE_BYTES, truncate},
-    proto::{
-        Call, Cancel, Event, Failure, Frame, Progress, call, event::Event as Told, frame,
-        reply::Reply as Answer,
-    },
+    proto::{Call, Cancel, Event, Failure, Frame, Progress, call, event::Event as Told, frame, reply::Reply as Answer},
     wire::{self, FrameReader, WireError},
 };
 
@@ -175,9 +172,9 @@ impl Link {
         let ends = table.open.values().filter_map(|open| open.end_by).min();
         let busy = !table.open.is_empty();
         let hung_at = busy.then(|| table.last_heard + patience);
-        let overdue = ends.is_some_and(|end| end <= now).then(|| {
-            CallError::Killed("a call did not end within the grace period after its cancel".into())
-        });
+        let overdue = ends
+            .is_some_and(|end| end <= now)
+            .then(|| CallError::Killed("a call did not end within the grace period after its cancel".into()));
         let hung = hung_at.is_some_and(|at| at <= now).then(|| CallError::Hung {
             silent: now.duration_since(table.last_heard),
         });
@@ -229,16 +226,12 @@ impl Link {
 
     fn heard(&self, frame: Frame) -> Result<(), String> {
         match frame.body {
-            Some(frame::Body::Reply(reply)) => {
-                self.answered(frame.call_id, frame.job_id, reply.reply)
-            }
+            Some(frame::Body::Reply(reply)) => self.answered(frame.call_id, frame.job_id, reply.reply),
             Some(frame::Body::Event(event)) => {
                 self.told(frame.job_id, event);
                 Ok(())
             }
-            Some(frame::Body::Call(_)) => {
-                Err("it calls its host, which protocol 1 does not have".into())
-            }
+            Some(frame::Body::Call(_)) => Err("it calls its host, which protocol 1 does not have".into()),
             None => Ok(()),
         }
     }
@@ -248,10 +241,7 @@ impl Link {
         table.last_heard = Instant::now();
         let Some(open) = table.open.remove(&call_id) else {
             let issued = (1..=table.last_call).contains(&call_id);
-            let to_cancel = matches!(
-                answer,
-                Some(Answer::Cancel(_) | Answer::Failure(_))
-            );
+            let to_cancel = matches!(answer, Some(Answer::Cancel(_) | Answer::Failure(_)));
             // Replies to cancels are not waited for.
             return if issued && to_cancel {
                 Ok(())
@@ -261,9 +251,7 @@ impl Link {
         };
         drop(table);
         let answer = match answer {
-            _ if job_id != open.job_id => {
-                Err(format!("it answers call {call_id} under another job"))
-            }
+            _ if job_id != open.job_id => Err(format!("it answers call {call_id} under another job")),
             None => Err(format!("its reply to call {call_id} is of an unknown kind")),
             Some(answer) => Ok(answer),
         };
@@ -271,9 +259,7 @@ impl Link {
             .clone()
             .map_err(CallError::Protocol)
             .and_then(|answer| match (answer, open.timed_out) {
-                (Answer::Failure(failure), Some(limit)) if is_cancelled(&failure) => {
-                    Err(CallError::Timeout { limit })
-                }
+                (Answer::Failure(failure), Some(limit)) if is_cancelled(&failure) => Err(CallError::Timeout { limit }),
                 (Answer::Failure(mut failure), _) => {
                     truncate(&mut failure.message, MAX_MESSAGE_BYTES);
                     Err(CallError::Failed(failure))
@@ -291,9 +277,7 @@ impl Link {
             table.last_heard = Instant::now();
             let of_job = table.open.values().filter(|open| open.job_id == job_id);
             match &event.event {
-                Some(Told::Progress(_)) => {
-                    of_job.filter_map(|open| open.progress.clone()).collect()
-                }
+                Some(Told::Progress(_)) => of_job.filter_map(|open| open.progress.clone()).collect(),
                 Some(Told::Heartbeat(_)) | None => return,
             }
         };
@@ -338,7 +322,7 @@ pub(super) fn call_frame(job_id: u64, call_id: u64, call: call::Call) -> Frame {
 pub(super) async fn read(link: Arc<Link>, stdout: ChildStdout) {
     let mut frames = FrameReader::new(stdout);
     loop {
-        let error = match frames.next_async().await {
+        let error = match frames.read_async().await {
             Ok(Some(frame)) => match link.heard(frame) {
                 Ok(()) => continue,
                 Err(error) => error,

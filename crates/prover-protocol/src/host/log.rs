@@ -11,7 +11,7 @@ use std::{
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 /// What is kept of one line, in bytes.
-pub(super) const MAX_LINE_BYTES: usize = 8 << 10;
+const MAX_LINE_BYTES: usize = 8 << 10;
 
 /// Lines kept for error reports.
 const RECENT_LINES: usize = 20;
@@ -21,11 +21,11 @@ const RECENT_LINE_BYTES: usize = 512;
 
 /// The end of a prover's log.
 #[derive(Debug, Default)]
-pub(super) struct RecentLog(Mutex<VecDeque<String>>);
+pub(crate) struct RecentLog(Mutex<VecDeque<String>>);
 
 impl RecentLog {
     /// Returns the kept lines, oldest first.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().cloned().collect()
     }
@@ -42,7 +42,7 @@ impl RecentLog {
 }
 
 /// Logs what the prover writes to stderr until it closes it.
-pub(super) async fn forward(stderr: impl AsyncRead + Unpin, name: &str, pid: u32, log: &RecentLog) {
+pub(crate) async fn forward(stderr: impl AsyncRead + Unpin, name: &str, pid: u32, log: &RecentLog) {
     let mut reader = BufReader::new(stderr);
     while let Some(line) = next_line(&mut reader).await {
         tracing::info!(target: "prover", { prover.name = name, prover.pid = pid }, "{line}");
@@ -109,7 +109,8 @@ mod tests {
     #[tokio::test]
     async fn only_the_last_lines_are_kept() {
         let log = RecentLog::default();
-        let input: String = (0..RECENT_LINES + 5).map(|n| format!("{n}\n")).collect();
+        let numbers: Vec<String> = (0..RECENT_LINES + 5).map(|n| n.to_string()).collect();
+        let input = numbers.join("\n");
         forward(input.as_bytes(), "test", 1, &log).await;
         let lines = log.lines();
         assert_eq!(lines.len(), RECENT_LINES);

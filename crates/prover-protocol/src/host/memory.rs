@@ -14,13 +14,7 @@ pub(super) fn group_resident_bytes(group: i32) -> u64 {
     let page = rustix::param::page_size() as u64;
     entries
         .filter_map(Result::ok)
-        .filter(|entry| {
-            entry
-                .file_name()
-                .as_encoded_bytes()
-                .iter()
-                .all(u8::is_ascii_digit)
-        })
+        .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
         // A process that ends while it is read has no memory any more.
         .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
         .filter_map(|stat| parse_stat(&String::from_utf8_lossy(&stat)))
@@ -44,7 +38,8 @@ mod tests {
 
     #[test]
     fn a_command_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let stat = "42 (a ) 9 (b)) S 1 77 77 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 100 2203648 321 18446744073709551615 1";
+        let stat =
+            "42 (a ) 9 (b)) S 1 77 77 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 100 2203648 321 18446744073709551615 1";
         assert_eq!(parse_stat(stat), Some((77, 321)));
         assert_eq!(parse_stat("42 (x) S 1"), None);
     }

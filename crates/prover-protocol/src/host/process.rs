@@ -221,9 +221,7 @@ impl ProverProcess {
 
     /// Makes an empty directory for the outputs of one call, removed when it is dropped. Blocking, briefly.
     pub fn output_dir(&self) -> io::Result<TempDir> {
-        tempfile::Builder::new()
-            .prefix("out-")
-            .tempdir_in(&self.inner.scratch)
+        tempfile::Builder::new().prefix("out-").tempdir_in(&self.inner.scratch)
     }
 
     /// Returns a number for a job that this process has not seen.
@@ -233,12 +231,7 @@ impl ProverProcess {
 
     /// Makes a call for a job and waits for its reply. Waits before that while the process runs as many calls as it
     /// announced. Dropping the future cancels the call in the process.
-    pub async fn call<C: HostCall>(
-        &self,
-        job_id: u64,
-        call: C,
-        options: CallOptions,
-    ) -> Result<C::Reply, CallError> {
+    pub async fn call<C: HostCall>(&self, job_id: u64, call: C, options: CallOptions) -> Result<C::Reply, CallError> {
         let room = Arc::clone(&self.inner.room).acquire_owned().await;
         // The room is closed when the process is gone.
         let Ok(room) = room else {
@@ -246,8 +239,7 @@ impl ProverProcess {
         };
         let progress = options.progress.clone();
         let (call_id, waiting) = self.inner.link.open(job_id, progress, Some(room))?;
-        self.converse(job_id, call_id, waiting, call, &options)
-            .await
+        self.converse(job_id, call_id, waiting, call, &options).await
     }
 
     async fn converse<C: HostCall>(
@@ -376,7 +368,8 @@ fn closed_down() -> CallError {
     CallError::Killed("the host is shutting down".into())
 }
 
-fn command(spec: &ProverSpec, scratch: &Path) -> io::Result<Command> {
+/// Makes the command that starts a prover as every host does.
+pub(crate) fn command(spec: &ProverSpec, scratch: &Path) -> io::Result<Command> {
     // A path with a directory is meant from here, not from the scratch directory.
     let executable = if spec.executable.components().count() > 1 {
         std::path::absolute(&spec.executable)?
@@ -387,9 +380,11 @@ fn command(spec: &ProverSpec, scratch: &Path) -> io::Result<Command> {
     command
         .args(&spec.args)
         .env_clear()
-        .envs(INHERITED_ENVIRONMENT.iter().filter_map(|name| {
-            std::env::var_os(name).map(|value| (*name, value))
-        }))
+        .envs(
+            INHERITED_ENVIRONMENT
+                .iter()
+                .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
+        )
         .envs(&spec.env)
         .env("TMPDIR", scratch)
         .current_dir(scratch)
@@ -414,7 +409,8 @@ fn pipes(
     }
 }
 
-fn check_hello(reply: &HelloReply) -> Result<(), String> {
+/// Checks the answer to hello against the limits of the contract; the error says what is wrong with it.
+pub(crate) fn check_hello(reply: &HelloReply) -> Result<(), String> {
     let too_long = |text: &str| text.len() > MAX_TEXT_BYTES;
     if reply.protocol != PROTOCOL_VERSION {
         return Err(format!("protocol {}", reply.protocol));

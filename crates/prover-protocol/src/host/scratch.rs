@@ -32,10 +32,7 @@ impl Scratch {
             .tempdir_in(std::path::absolute(parent)?)?;
         let lock = File::open(directory.path())?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self {
-            directory,
-            _lock: lock,
-        })
+        Ok(Self { directory, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {

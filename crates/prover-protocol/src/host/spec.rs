@@ -23,7 +23,7 @@ pub const INHERITED_ENVIRONMENT: &[&str] = &[
     "TZ",
 ];
 
-/// How to start a prover process. [`ProverSpec::new`] fills in everything but the executable.
+/// How to start a prover process. [`ProverSpec::new`] fills in everything but the executable and a place for files.
 #[derive(Debug, Clone)]
 pub struct ProverSpec {
     /// What logs and errors call this prover until it says its own name.
@@ -54,9 +54,9 @@ pub struct ProverSpec {
 }
 
 impl ProverSpec {
-    /// A light process of `executable` with the defaults: system's temporary directory, hello within 60 s, heartbeat
-    /// 1 s, 5 s to react to a cancel and to exit, no memory limit.
-    pub fn new(executable: impl Into<PathBuf>) -> Self {
+    /// A light process of `executable` with the defaults: hello within a minute, heartbeat 1 s, 5 s to react to a cancel
+    /// and to exit, no memory limit.
+    pub fn new(executable: impl Into<PathBuf>, scratch_parent: impl Into<PathBuf>) -> Self {
         let executable = executable.into();
         let name = executable
             .file_name()
@@ -69,8 +69,8 @@ impl ProverSpec {
             role: Role::Light,
             options: BTreeMap::new(),
             memory_limit_bytes: None,
-            scratch_parent: std::env::temp_dir(),
-            hello_timeout: Duration::from_secs(60),
+            scratch_parent: scratch_parent.into(),
+            hello_timeout: Duration::from_mins(1),
             heartbeat: Duration::from_secs(1),
             cancel_grace: Duration::from_secs(5),
             exit_grace: Duration::from_secs(5),

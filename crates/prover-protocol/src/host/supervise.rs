@@ -89,9 +89,8 @@ impl Supervisor {
                 killed = true;
             }
             if exit_by.is_some_and(|by| by <= now) && !killed {
-                self.link.doom(CallError::Killed(
-                    "it did not exit after its pipes were closed".into(),
-                ));
+                self.link
+                    .doom(CallError::Killed("it did not exit after its pipes were closed".into()));
                 continue;
             }
             let interval = if outlook.busy {
@@ -102,9 +101,7 @@ impl Supervisor {
             let may_measure = self.memory_limit.is_some() && measuring.is_none();
             if may_measure && measured_at + interval <= now {
                 let group = self.pid.as_raw_nonzero().get();
-                measuring = Some(tokio::task::spawn_blocking(move || {
-                    group_resident_bytes(group)
-                }));
+                measuring = Some(tokio::task::spawn_blocking(move || group_resident_bytes(group)));
             }
             let tick = now + self.heartbeat.min(MEMORY_INTERVAL_BUSY);
             // Once killed there is nothing left to decide.
@@ -115,11 +112,11 @@ impl Supervisor {
                 status = self.child.wait() => return status,
                 _ = &mut self.reader, if reading => {
                     reading = false;
-                    exit_by.get_or_insert(Instant::now() + self.exit_grace);
+                    exit_by.get_or_insert_with(|| Instant::now() + self.exit_grace);
                 }
                 _ = &mut self.writer, if writing => {
                     writing = false;
-                    exit_by.get_or_insert(Instant::now() + self.exit_grace);
+                    exit_by.get_or_insert_with(|| Instant::now() + self.exit_grace);
                 }
                 () = self.link.changed.notified() => {}
                 used = finished(&mut measuring) => {

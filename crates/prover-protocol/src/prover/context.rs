@@ -44,12 +44,7 @@ pub struct JobContext {
 }
 
 impl JobContext {
-    pub(super) fn new(
-        job_id: u64,
-        cancelled: Arc<AtomicBool>,
-        output_dir: &str,
-        outbox: Arc<Outbox>,
-    ) -> Self {
+    pub(super) fn new(job_id: u64, cancelled: Arc<AtomicBool>, output_dir: &str, outbox: Arc<Outbox>) -> Self {
         Self {
             job_id,
             cancelled,
@@ -131,9 +126,8 @@ impl JobContext {
             ))
         })?;
         let path = directory.join(name);
-        fs::write(&path, bytes).map_err(|error| {
-            Failure::prover(format!("cannot write output {}: {error}", path.display()))
-        })?;
+        fs::write(&path, bytes)
+            .map_err(|error| Failure::prover(format!("cannot write output {}: {error}", path.display())))?;
         Ok(NamedBlob::file(name, &path))
     }
 
@@ -152,32 +146,19 @@ impl JobContext {
     /// # Errors
     ///
     /// `Failure.INPUT` when it is too large or unreadable.
-    #[expect(
-        clippy::unused_self,
-        reason = "inputs are read in the name of a job, like outputs are written"
-    )]
-    pub fn optional_input(
-        &self,
-        inputs: &[NamedBlob],
-        name: &str,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>, Failure> {
+    pub fn optional_input(&self, inputs: &[NamedBlob], name: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
         NamedBlob::find(inputs, name)
             .map(|blob| read_blob(blob, limit))
             .transpose()
             .map_err(|error| {
-                let cause = std::error::Error::source(&error)
-                    .map_or_else(String::new, |cause| format!(": {cause}"));
+                let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
                 Failure::input(format!("the input {name}: {error}{cause}"))
             })
     }
 
     /// Takes `length` bytes of what one message may carry inline; `false` when there is no room.
     fn reserve_inline(&self, length: usize) -> bool {
-        let mut used = self
-            .inline_bytes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.inline_bytes.lock().unwrap_or_else(PoisonError::into_inner);
         if length > MAX_INLINE_BYTES || *used + length > MAX_INLINE_TOTAL_BYTES {
             return false;
         }

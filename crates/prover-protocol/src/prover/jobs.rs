@@ -122,10 +122,7 @@ impl Jobs {
                     break work;
                 }
                 state.idle += 1;
-                state = self
-                    .queued
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.queued.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.idle -= 1;
             };
             drop(state);

@@ -39,10 +39,7 @@ impl Outbox {
     pub(super) fn send(&self, frame: &Frame) -> Result<(), WireError> {
         let mut state = self.lock();
         while state.waiting.len() > CAPACITY_BYTES && !state.closed {
-            state = self
-                .drained
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         self.append(&mut state, frame)
     }
@@ -75,10 +72,7 @@ impl Outbox {
             state.writing = false;
             self.drained.notify_all();
             while state.waiting.is_empty() && !state.closed {
-                state = self
-                    .filled
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             if state.waiting.is_empty() {
                 return;

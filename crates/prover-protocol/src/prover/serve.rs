@@ -21,8 +21,8 @@ use super::{
 use crate::{
     PROTOCOL_VERSION,
     proto::{
-        Call, CancelReply, Event, Failure, Frame, Heartbeat, Hello, HelloReply, Reply, Role,
-        call::Call as Kind, event, frame, reply::Reply as Answer,
+        Call, CancelReply, Event, Failure, Frame, Heartbeat, Hello, HelloReply, Reply, Role, call::Call as Kind, event,
+        frame, reply::Reply as Answer,
     },
     wire::{FrameReader, WireError},
 };
@@ -97,7 +97,7 @@ struct Server<P> {
 
 impl<P: Prover> Server<P> {
     fn run(&mut self, frames: &mut FrameReader<std::fs::File>) -> Result<(), ServeError> {
-        while let Some(frame) = frames.next()? {
+        while let Some(frame) = frames.read()? {
             let ids = (frame.job_id, frame.call_id);
             match frame.body {
                 Some(frame::Body::Call(call)) => self.call(ids, call)?,
@@ -139,15 +139,11 @@ impl<P: Prover> Server<P> {
         let refused = {
             let mut greeting = lock(&self.hello);
             match &*greeting {
-                Greeting::Done(role, reply) if *role == hello.role() => {
-                    Some(Ok(Answer::Hello(reply.clone())))
-                }
+                Greeting::Done(role, reply) if *role == hello.role() => Some(Ok(Answer::Hello(reply.clone()))),
                 Greeting::Done(..) => Some(Err(Failure::input(
                     "this process has another role; start one for each role",
                 ))),
-                Greeting::Running => {
-                    Some(Err(Failure::input("the first hello is not answered yet")))
-                }
+                Greeting::Running => Some(Err(Failure::input("the first hello is not answered yet"))),
                 Greeting::None => match check_hello(&hello) {
                     Ok(()) => {
                         *greeting = Greeting::Running;
@@ -222,21 +218,14 @@ impl<P: Prover> Server<P> {
         }
     }
 
-    fn start(
-        &self,
-        ids: (u64, u64),
-        cancelled: Arc<AtomicBool>,
-        work: Work,
-    ) -> Result<(), ServeError> {
+    fn start(&self, ids: (u64, u64), cancelled: Arc<AtomicBool>, work: Work) -> Result<(), ServeError> {
         let failure = match self.jobs.start(ids, cancelled, work) {
             Ok(()) => return Ok(()),
             Err(Refused::DuplicateCall) => return Err(ServeError::DuplicateCall(ids.1)),
-            Err(Refused::Full) => Failure::transient(
-                "as many calls as max_jobs are running in this process; wait for one to end",
-            ),
-            Err(Refused::Thread(error)) => {
-                Failure::prover(format!("cannot start a thread: {error}"))
+            Err(Refused::Full) => {
+                Failure::transient("as many calls as max_jobs are running in this process; wait for one to end")
             }
+            Err(Refused::Thread(error)) => Failure::prover(format!("cannot start a thread: {error}")),
         };
         self.answer(ids, Err(failure));
         Ok(())
@@ -299,9 +288,7 @@ fn send(outbox: &Outbox, (job_id, call_id): (u64, u64), answer: Result<Answer, F
     let frame = |answer| Frame {
         job_id,
         call_id,
-        body: Some(frame::Body::Reply(Reply {
-            reply: Some(answer),
-        })),
+        body: Some(frame::Body::Reply(Reply { reply: Some(answer) })),
     };
     let answer = answer.unwrap_or_else(Answer::Failure);
     if let Err(error) = outbox.send(&frame(answer)) {

@@ -1,0 +1,1 @@
+//! Starts, kills and restarts Hierophant's real binaries in tests.
