@@ -5,6 +5,7 @@
 
 mod build_prover;
 mod ci;
+mod demo;
 mod docs;
 mod env;
 mod fmt;
@@ -36,6 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Routine {
+    /// Prove a program for real through the stock SDK, on a network started for it, and verify the proof.
+    Demo(demo::Args),
     /// Format the workspace and the provers' workspaces.
     Fmt(fmt::Args),
     /// Check formatting, clippy without warnings, and what is in the dependency trees.
@@ -57,6 +60,7 @@ enum Routine {
 impl Routine {
     fn run(&self, env: &Env) -> Result<()> {
         match self {
+            Self::Demo(args) => demo::run(env, args),
             Self::Fmt(args) => fmt::run(env, args),
             Self::Lint(args) => lint::run(env, args),
             Self::Test(args) => test::run(env, args),

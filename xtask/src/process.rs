@@ -4,8 +4,10 @@
 //! an interrupt (SIGINT, SIGTERM or SIGHUP) stops every group before this program ends: politely first, for good
 //! after [`GRACE`] or at the second interrupt.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -108,6 +110,54 @@ pub(crate) fn status_with_lines(command: &mut Command, mut on_line: impl FnMut(&
         });
         wait(child)
     })
+}
+
+/// A command that goes on beside others, with its output in a file. Dropping it kills its group.
+#[derive(Debug)]
+pub(crate) struct Background {
+    child: Option<Child>,
+    log: PathBuf,
+}
+
+impl Background {
+    /// Starts a command whose output goes to `log`.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        let file = File::create(log).with_context(|| format!("could not write {}", log.display()))?;
+        let child = start(command.stdout(file.try_clone()?).stderr(file))?;
+        Ok(Self {
+            child: Some(child),
+            log: log.to_owned(),
+        })
+    }
+
+    /// Fails when the command has ended, with the end of its log.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Some(child) = &self.child else { return Ok(()) };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        if waitid(WaitId::Pid(group_of(child)), options)?.is_none() {
+            return Ok(());
+        }
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+        bail!("a command ended by itself; the end of {}:\n{tail}", self.log.display());
+    }
+
+    /// Asks the command to end and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<ExitStatus> {
+        let child = self.child.take().context("the command was stopped before")?;
+        let _ = kill_process_group(group_of(&child), Signal::TERM);
+        wait(child)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            let _ = kill_process_group(group_of(&child), Signal::KILL);
+            let _ = wait(child);
+        }
+    }
 }
 
 fn start(command: &mut Command) -> Result<Child> {

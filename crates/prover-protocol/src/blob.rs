@@ -169,7 +169,7 @@ fn read_inline_owned(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, BlobError> {
 }
 
 impl NamedBlob {
-    /// Makes a blob that travels in the frame; at most [`MAX_INLINE_BYTES`](crate::wire::MAX_INLINE_BYTES).
+    /// Makes a blob that travels in the frame; at most [`crate::wire::MAX_INLINE_BYTES`].
     pub fn inline(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             name: name.into(),

@@ -13,6 +13,7 @@ mod records;
 pub mod sqlite;
 
 #[cfg(feature = "conformance")]
+#[expect(clippy::missing_panics_doc, reason = "a test case that fails panics")]
 pub mod conformance;
 
 use std::sync::Arc;

@@ -4,10 +4,11 @@ mod common;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use common::{Call, Coordinator, Fake, PATIENCE, Proxy, inline, task};
+use common::{Call, Coordinator, Fake, PATIENCE, cut, inline, task};
 use hierophant_config::types::Secret;
 use hierophant_core::ports::Assignment;
 use hierophant_domain::{FailureClass, LeaseToken, WorkerId, worker::CAPABILITIES_MAX};
+use hierophant_testkit::CutableProxy;
 use hierophant_worker_link::{
     INLINE_MAX_BYTES, PROTOCOL_VERSION,
     client::{ClientSettings, Event, Link, Report},
@@ -218,7 +219,7 @@ async fn an_oversized_output_fails_its_lease_and_is_not_wanted_again() {
 async fn a_cut_connection_keeps_leases_and_repeats_reports_until_they_are_acknowledged() {
     let core = Fake::new();
     let coordinator = Coordinator::start(&core, |_| {}).await;
-    let proxy = Proxy::start(coordinator.address).await;
+    let proxy = CutableProxy::start(Some(coordinator.address)).await;
     let (link, mut events) = start(settings(proxy.url()));
     connected(&mut events).await;
     let running = core.lease(vec![]).await;
@@ -232,7 +233,7 @@ async fn a_cut_connection_keeps_leases_and_repeats_reports_until_they_are_acknow
     // The store is away: the report is taken off the wire and not acknowledged.
     core.down.store(true, Ordering::Relaxed);
     link.report(finished, Report::Done(result())).await;
-    proxy.cut(Some(coordinator.address));
+    cut(&proxy, Some(coordinator.address));
     connected(&mut events).await;
     let (_, mut held) = core.registration(2).await;
     held.sort_by_key(|token| token.0);
@@ -241,14 +242,14 @@ async fn a_cut_connection_keeps_leases_and_repeats_reports_until_they_are_acknow
     assert_eq!(held, expected);
 
     core.down.store(false, Ordering::Relaxed);
-    proxy.cut(Some(coordinator.address));
+    cut(&proxy, Some(coordinator.address));
     let acknowledged = event(&mut events, |event| match event {
         Event::Acknowledged(token) => Some(*token),
         _ => None,
     });
     assert_eq!(acknowledged.await, finished);
     assert_eq!(core.delivery(finished).await.record.cycles, Some(u64::MAX));
-    proxy.cut(Some(coordinator.address));
+    cut(&proxy, Some(coordinator.address));
     assert_eq!(core.registration(4).await.1, vec![running], "what is acknowledged is forgotten");
 }
 
@@ -256,7 +257,7 @@ async fn a_cut_connection_keeps_leases_and_repeats_reports_until_they_are_acknow
 async fn what_the_coordinator_gave_away_is_revoked() {
     let core = Fake::new();
     let coordinator = Coordinator::start(&core, |_| {}).await;
-    let proxy = Proxy::start(coordinator.address).await;
+    let proxy = CutableProxy::start(Some(coordinator.address)).await;
     let (_link, mut events) = start(settings(proxy.url()));
     connected(&mut events).await;
     let first = core.lease(vec![]).await;
@@ -267,12 +268,12 @@ async fn what_the_coordinator_gave_away_is_revoked() {
 
     core.gone.lock().unwrap().clear();
     core.heartbeat_ms.store(60_000, Ordering::Relaxed);
-    proxy.cut(Some(coordinator.address));
+    cut(&proxy, Some(coordinator.address));
     connected(&mut events).await;
     let second = core.lease(vec![]).await;
     leased(&mut events).await;
     core.gone.lock().unwrap().insert(second);
-    proxy.cut(Some(coordinator.address));
+    cut(&proxy, Some(coordinator.address));
     assert_eq!(event(&mut events, revoked).await, second, "by the answer to the registration");
 
     let third = core.lease(vec![]).await;
@@ -339,7 +340,7 @@ async fn a_drained_worker_says_good_bye() {
 async fn a_stopping_coordinator_is_not_held_up_and_the_worker_comes_back() {
     let core = Fake::new();
     let coordinator = Coordinator::start(&core, |_| {}).await;
-    let proxy = Proxy::start(coordinator.address).await;
+    let proxy = CutableProxy::start(Some(coordinator.address)).await;
     let (_link, mut events) = start(settings(proxy.url()));
     connected(&mut events).await;
     let token = core.lease(vec![]).await;
@@ -348,7 +349,7 @@ async fn a_stopping_coordinator_is_not_held_up_and_the_worker_comes_back() {
     let why = event(&mut events, |event| if let Event::Disconnected(why) = event { Some(why.clone()) } else { None }).await;
     assert!(why.contains("stopping"), "{why}");
     let next = Coordinator::start(&core, |_| {}).await;
-    proxy.cut(Some(next.address));
+    cut(&proxy, Some(next.address));
     assert_eq!(core.registration(2).await.1, vec![token]);
 }
 

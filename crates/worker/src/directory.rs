@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File, Permissions},
     io,
+    net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -74,6 +75,14 @@ impl DataDirectory {
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Writes where the health server listens into `addresses.json`, for scripts that let the system choose a port.
+    /// Blocking.
+    pub fn announce(&self, http: SocketAddr) -> Result<(), DirectoryError> {
+        let path = self.root.join("addresses.json");
+        let text = serde_json::json!({ "http": http.to_string(), "pid": std::process::id() });
+        write_whole(&path, text.to_string().as_bytes()).map_err(|source| DirectoryError::Io { path, source })
     }
 
     /// Where inputs of leases are fetched to.

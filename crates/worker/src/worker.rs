@@ -111,8 +111,10 @@ async fn live(settings: &Settings) -> Result<Ended, WorkerError> {
     let transfers = TransferClient::new(http_client(ca.as_deref()).map_err(system)?, Retry::default());
     let address = settings.http_address();
     let listener = TcpListener::bind(address).await.map_err(|source| WorkerError::Listen { address, source })?;
+    let listens = listener.local_addr().map_err(system)?;
+    directory.announce(listens)?;
     tracing::info!(worker.id = %identity.id, worker.name = %identity.name, coordinator = %settings.coordinator,
-        http = %listener.local_addr().map_err(system)?, "{RELEASE} starts");
+        http = %listens, "{RELEASE} starts");
 
     let fleet = Fleet::start(settings, &directory.provers());
     let totals = Totals::of(settings);

@@ -286,3 +286,23 @@ async fn a_stalled_upload_is_cut_off_and_gives_its_turn_back() {
     server.nothing_incoming().await;
     assert_eq!(put(&server.put_url(new_id()), "content").await.status(), StatusCode::OK);
 }
+
+/// A client that looks for the answer only when it has sent everything finds the refusal, and not a reset connection.
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_sends_everything_first() {
+    let server = Server::start(Setup {
+        limit_bytes: 10,
+        ..Setup::default()
+    })
+    .await;
+    let bytes = content(20_000_000, 12);
+    let cases = [
+        (server.put_url(new_id()), "HTTP/1.1 413 "),
+        (server.bare_url(new_id()), "HTTP/1.1 401 "),
+    ];
+    for (url, status) in cases {
+        let mut stream = raw::send(server.address, raw::put_head(&url, bytes.len(), "").as_bytes()).await;
+        stream.write_all(&bytes).await.unwrap();
+        assert!(raw::answer(&mut stream).await.starts_with(status));
+    }
+}

@@ -137,13 +137,19 @@ fn an_envelope_without_a_body_is_refused() {
 }
 
 #[test]
-fn messages_beyond_the_limit_are_refused_for_good() {
-    let fits = vec![0; hierophant_door_sp1::RECEIVE_MAX_BYTES - 64];
-    let envelope = |body: Vec<u8>| wire::Envelope { format: 1, signature: vec![0; 65], body: Some(body) }.encode_to_vec();
-    let refused = send(SIGNED[1], envelope(fits)).expect_err("nonsense");
-    assert_eq!(refused.code(), Code::Unauthenticated, "read, and found wanting");
-    let refused = send(SIGNED[1], envelope(vec![0; hierophant_door_sp1::RECEIVE_MAX_BYTES])).expect_err("too large");
-    assert!(!is_retried(&refused), "{refused:?}");
+fn sizes_are_checked_at_their_edges() {
+    let envelope = |size: usize| wire::Envelope { format: 1, signature: vec![0; 65], body: Some(vec![0; size]) }.encode_to_vec();
+    let largest_body = 128 * 1024;
+    let framing = envelope(hierophant_door_sp1::RECEIVE_MAX_BYTES).len() - hierophant_door_sp1::RECEIVE_MAX_BYTES;
+    for (size, code) in [
+        (largest_body, Code::Unauthenticated),
+        (largest_body + 1, Code::InvalidArgument),
+        (hierophant_door_sp1::RECEIVE_MAX_BYTES - framing, Code::InvalidArgument),
+        (hierophant_door_sp1::RECEIVE_MAX_BYTES - framing + 1, Code::OutOfRange),
+    ] {
+        let refused = send(SIGNED[1], envelope(size)).expect_err("nonsense");
+        assert_eq!(refused.code(), code, "{size} bytes: {}", refused.message());
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ async fn item_12_13_14_a_program_is_unknown_then_known_and_may_be_registered_aga
     assert_eq!((program.vk_hash, program.vk, program.owner), (HASH.to_vec(), vec![7; 104], rig.client.address()));
     assert_eq!(program.created_at, rig.core.seconds());
     rig.register(HASH).await;
-    let by_another = Rig { client: rig.other(2).await, ..rig };
+    let by_another = rig.as_account(2).await;
     by_another.register(HASH).await;
 }
 

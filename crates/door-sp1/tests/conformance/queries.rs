@@ -95,7 +95,7 @@ async fn item_45_listings_honour_their_filters() {
     let fulfilled = rig.client.request_proof(&wire::AuctionBody { mode: 1, ..rig.auction_body().await }).await.expect("accepted");
     rig.core.fulfil();
     rig.core.pass(Millis::from_secs(100));
-    let other = Rig { client: rig.other(2).await, ..rig };
+    let other = rig.as_account(2).await;
     other.register([0xac; 32]).await;
     let open_body = wire::AuctionBody { vk_hash: vec![0xac; 32], ..other.auction_body().await };
     let open = other.client.request_proof(&open_body).await.expect("accepted");

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use hierophant_domain::{
-    ArtifactId, BlobRef, Capability, Digest, Execution, Failure, FailureClass, Input, LeaseToken, Limits, Name, Outcome,
-    Record, Request, RequestId, RequestState, Requester, Resources, RetryPolicy, TaskClass, TaskId, Timestamp, Visibility,
-    WorkerId,
+    ArtifactId, BlobRef, Capability, Digest, Execution, Failure, FailureClass, Input, LeaseToken, Limits, Name,
+    Outcome, Record, Request, RequestId, RequestState, Requester, Resources, RetryPolicy, TaskClass, TaskId, Timestamp,
+    Visibility, WorkerId,
     attempt::{Delivery, Fence},
     job::{self, ExecutionVerdict, Verification},
     request::{Binding, ProgramRef, RequestEvent},
@@ -43,7 +43,10 @@ pub struct World {
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("settings", &self.settings).field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("settings", &self.settings)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,7 +62,12 @@ pub fn key(n: u64) -> Vec<u8> {
 
 /// The class of the tasks here.
 pub fn class() -> TaskClass {
-    TaskClass { role: Name::literal("prove"), system: system(), kind: Name::literal("core"), labels: [].into() }
+    TaskClass {
+        role: Name::literal("prove"),
+        system: system(),
+        kind: Name::literal("core"),
+        labels: [].into(),
+    }
 }
 
 /// The system of the requests here.
@@ -69,18 +77,28 @@ pub(super) fn system() -> Name {
 
 /// A requester by a name.
 pub(super) fn requester(principal: &str) -> Requester {
-    Requester { door: Name::literal("front"), principal: principal.as_bytes().to_vec() }
+    Requester {
+        door: Name::literal("front"),
+        principal: principal.as_bytes().to_vec(),
+    }
 }
 
 /// A result that says `text`.
 pub(super) fn delivery(text: &str) -> Delivery {
     let proof = (Name::literal("proof"), BlobRef::Inline(text.as_bytes().to_vec()));
-    Delivery { outputs: vec![proof], record: record(u64::MAX) }
+    Delivery {
+        outputs: vec![proof],
+        record: record(u64::MAX),
+    }
 }
 
 /// A record with `cycles`.
 pub(super) fn record(cycles: u64) -> Record {
-    Record { cycles: Some(cycles), public_values: Some(Digest([7; 32])), ..Record::default() }
+    Record {
+        cycles: Some(cycles),
+        public_values: Some(Digest([7; 32])),
+        ..Record::default()
+    }
 }
 
 /// A verification that went well.
@@ -99,12 +117,25 @@ impl World {
         let settings = Settings {
             max_live_requests: 1000,
             max_live_requests_per_requester: 1000,
-            retry: RetryPolicy { max_attempts: 4, max_prover_failures: 2, same_worker_after: Millis(1000) },
-            strikes: StrikePolicy { max_strikes: 2, quarantine: Millis(60_000) },
+            retry: RetryPolicy {
+                max_attempts: 4,
+                max_prover_failures: 2,
+                same_worker_after: Millis(1000),
+            },
+            strikes: StrikePolicy {
+                max_strikes: 2,
+                quarantine: Millis(60_000),
+            },
         };
         let clock = Arc::new(ManualClock::at(START));
         let store = backend.open(settings, clock.clone()).await;
-        Self { backend, settings, clock, store: Some(store), minted: AtomicU64::new(0) }
+        Self {
+            backend,
+            settings,
+            clock,
+            store: Some(store),
+            minted: AtomicU64::new(0),
+        }
     }
 
     /// The store.
@@ -171,7 +202,12 @@ impl World {
     /// An artifact that is whole.
     pub async fn upload(&self, visibility: Visibility) -> ArtifactId {
         let id = self.announce(visibility).await;
-        assert!(self.store().complete_artifact(id, 3, Digest([1; 32])).await.expect("completes"));
+        assert!(
+            self.store()
+                .complete_artifact(id, 3, Digest([1; 32]))
+                .await
+                .expect("completes")
+        );
         id
     }
 
@@ -187,8 +223,14 @@ impl World {
             kind: Name::literal("core"),
             toolchain: Name::literal("v1"),
             program: None,
-            inputs: vec![Input { name: Name::literal("stdin"), blob: BlobRef::Inline(vec![0, 255, 7]) }],
-            limits: Limits { cycles: Some(u64::MAX), gas: None },
+            inputs: vec![Input {
+                name: Name::literal("stdin"),
+                blob: BlobRef::Inline(vec![0, 255, 7]),
+            }],
+            limits: Limits {
+                cycles: Some(u64::MAX),
+                gas: None,
+            },
             expected_public_values: Some(Digest([9; 32])),
             trust: None,
             private: false,
@@ -205,7 +247,10 @@ impl World {
             failure: None,
         };
         change(&mut request);
-        let class = TaskClass { kind: request.kind.clone(), ..class() };
+        let class = TaskClass {
+            kind: request.kind.clone(),
+            ..class()
+        };
         let task = job::root_task(&request, TaskId(self.mint()), class);
         NewRequest { request, task }
     }
@@ -234,9 +279,17 @@ impl World {
                 system: system(),
                 kind: class().kind,
                 labels: [].into(),
-                needs: Resources { memory: u64::MAX, shared_memory: 1, devices: 0 },
+                needs: Resources {
+                    memory: u64::MAX,
+                    shared_memory: 1,
+                    devices: 0,
+                },
             }],
-            capacity: Resources { memory: u64::MAX, shared_memory: 1, devices: 1 },
+            capacity: Resources {
+                memory: u64::MAX,
+                shared_memory: 1,
+                devices: 1,
+            },
             slots: 1,
             prefetch: 1,
             draining: false,
@@ -245,17 +298,31 @@ impl World {
 
     /// Registers a worker.
     pub async fn worker(&self, n: u8) -> WorkerId {
-        self.store().register_worker(Self::profile(n)).await.expect("registered").profile.id
+        self.store()
+            .register_worker(Self::profile(n))
+            .await
+            .expect("registered")
+            .profile
+            .id
     }
 
     /// A wish for up to `limit` tasks of [`class`].
     pub fn order(worker: WorkerId, limit: usize, reserve: bool) -> ClaimOrder {
-        ClaimOrder { worker, classes: vec![class()], limit, reserve, hold: HOLD }
+        ClaimOrder {
+            worker,
+            classes: vec![class()],
+            limit,
+            reserve,
+            hold: HOLD,
+        }
     }
 
     /// Claims up to `limit` tasks.
     pub async fn claim(&self, worker: WorkerId, limit: usize) -> Vec<Leased> {
-        self.store().claim(Self::order(worker, limit, false)).await.expect("claims")
+        self.store()
+            .claim(Self::order(worker, limit, false))
+            .await
+            .expect("claims")
     }
 
     /// Claims the one task that there is.
@@ -284,7 +351,10 @@ impl World {
 
     /// Claims verifications.
     pub async fn verifications(&self) -> Vec<VerificationWork> {
-        self.store().claim_verifications(vec![system()], 10, HOLD).await.expect("claims")
+        self.store()
+            .claim_verifications(vec![system()], 10, HOLD)
+            .await
+            .expect("claims")
     }
 
     /// Claims the one verification that there is.
@@ -296,13 +366,23 @@ impl World {
 
     /// Settles a verification.
     pub async fn settle(&self, work: &VerificationWork, verification: Verification) -> bool {
-        let claim = CheckClaim { request: work.request.id, task: Some(work.task.id), token: work.token };
-        self.store().settle_verification(claim, verification).await.expect("settles")
+        let claim = CheckClaim {
+            request: work.request.id,
+            task: Some(work.task.id),
+            token: work.token,
+        };
+        self.store()
+            .settle_verification(claim, verification)
+            .await
+            .expect("settles")
     }
 
     /// Claims executions.
     pub async fn executions(&self) -> Vec<ExecutionWork> {
-        self.store().claim_executions(vec![system()], 10, HOLD).await.expect("claims")
+        self.store()
+            .claim_executions(vec![system()], 10, HOLD)
+            .await
+            .expect("claims")
     }
 
     /// Claims the one execution that there is.
@@ -314,14 +394,21 @@ impl World {
 
     /// Settles an execution.
     pub async fn executed(&self, work: &ExecutionWork, verdict: ExecutionVerdict) -> bool {
-        let claim = CheckClaim { request: work.request.id, task: None, token: work.token };
+        let claim = CheckClaim {
+            request: work.request.id,
+            task: None,
+            token: work.token,
+        };
         self.store().settle_execution(claim, verdict).await.expect("settles")
     }
 
     /// Cancels a request.
     pub async fn cancel(&self, id: RequestId) -> bool {
         let failure = failure(FailureClass::Cancelled);
-        self.store().end_request(id, RequestEvent::Cancelled, failure).await.expect("ends")
+        self.store()
+            .end_request(id, RequestEvent::Cancelled, failure)
+            .await
+            .expect("ends")
     }
 
     /// Takes a request that is accepted and ready to its fulfilled end, by `worker`.
@@ -345,7 +432,13 @@ impl World {
 
     /// How many tasks are ready.
     pub async fn ready(&self) -> usize {
-        self.store().ready().await.expect("reads").iter().map(|class| class.count).sum()
+        self.store()
+            .ready()
+            .await
+            .expect("reads")
+            .iter()
+            .map(|class| class.count)
+            .sum()
     }
 
     /// A fulfilled request's outcome.
@@ -361,6 +454,9 @@ impl World {
 
     /// Gives a request a program that is uploaded.
     pub async fn program(&self) -> ProgramRef {
-        ProgramRef { id: vec![4; 32], artifact: self.upload(Visibility::Signed).await }
+        ProgramRef {
+            id: vec![4; 32],
+            artifact: self.upload(Visibility::Signed).await,
+        }
     }
 }

@@ -1,5 +1,4 @@
-//! A core that remembers what it was told and says what a test wants, behind the real service on a real port; and a
-//! proxy whose connections can be cut.
+//! A core that remembers what it was told and says what a test wants, behind the real service on a real port.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
@@ -24,10 +23,11 @@ use hierophant_domain::{
     worker::WorkerProfile,
 };
 use hierophant_worker_link::server::{LinkSettings, WorkerLinkService};
+use hierophant_testkit::CutableProxy;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Notify, mpsc},
-    task::{JoinHandle, JoinSet},
+    task::JoinHandle,
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -312,48 +312,9 @@ impl Coordinator {
     }
 }
 
-/// Forwards connections to a target that may change; all can be cut at once.
-#[derive(Debug)]
-pub struct Proxy {
-    pub address: SocketAddr,
-    target: Arc<Mutex<Option<SocketAddr>>>,
-    pumps: Arc<Mutex<JoinSet<()>>>,
-    accepting: JoinHandle<()>,
-}
-
-impl Proxy {
-    pub async fn start(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let target = Arc::new(Mutex::new(Some(target)));
-        let pumps = Arc::new(Mutex::new(JoinSet::new()));
-        let (to, set) = (Arc::clone(&target), Arc::clone(&pumps));
-        let accepting = tokio::spawn(async move {
-            while let Ok((mut inbound, _)) = listener.accept().await {
-                let Some(target) = *to.lock().unwrap() else { continue };
-                set.lock().unwrap().spawn(async move {
-                    if let Ok(mut outbound) = TcpStream::connect(target).await {
-                        let _ = tokio::io::copy_bidirectional(&mut inbound, &mut outbound).await;
-                    }
-                });
-            }
-        });
-        Self { address, target, pumps, accepting }
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Cuts all connections and forwards new ones to `target`; without one they are closed.
-    pub fn cut(&self, target: Option<SocketAddr>) {
-        *self.target.lock().unwrap() = target;
-        self.pumps.lock().unwrap().abort_all();
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+/// Ends all connections of a proxy; new ones go to `target`.
+pub fn cut(proxy: &CutableProxy, target: Option<SocketAddr>) {
+    proxy.cut();
+    proxy.retarget(target);
+    proxy.mend();
 }

@@ -20,7 +20,7 @@ use hierophant_domain::{
     time::Millis,
 };
 use hierophant_store::{
-    ManualClock, Store, StoreError,
+    ManualClock, Store,
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tempfile::TempDir;
@@ -73,7 +73,8 @@ impl Network {
     /// One that does not run yet.
     pub(crate) fn prepare(change: impl FnOnce(&mut CoreSettings, &mut SqliteOptions)) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
-        let mut settings = CoreSettings::default();
+        // As short as it can be, for deadlines that a case chooses.
+        let mut settings = CoreSettings { min_lifetime: Millis(1), ..CoreSettings::default() };
         let mut options = SqliteOptions::new(dir.path().join("state.sqlite"));
         change(&mut settings, &mut options);
         Self {
@@ -110,8 +111,7 @@ impl Network {
             let (options, clock) = (self.options.clone(), Arc::clone(&self.clock));
             tokio::task::spawn_blocking(move || SqliteStore::open(options, clock)).await.expect("opening does not panic")
         };
-        let store: Result<SqliteStore, StoreError> = Ok(eventually("the database is free", open).await);
-        Arc::new(store.expect("opened"))
+        Arc::new(eventually("the database is free", open).await)
     }
 
     /// Drops everything that the coordinator has in memory, wherever it is, and opens the same files again.
@@ -167,6 +167,35 @@ impl Network {
         Ask { network: self, submission }
     }
 
+    /// Waits until time has been looked at since this call: leases that ran out are taken back, workers that fell silent
+    /// are gone (one look later at the latest).
+    pub(crate) async fn time_is_looked_at(&self) {
+        for _ in 0..2 {
+            let mut canary = self.ask().kind("canary");
+            canary.submission.deadline = self.now().plus(Millis(1));
+            let canary = canary.submit().await;
+            self.advance(Millis(1));
+            self.ends(canary, RequestState::Expired).await;
+        }
+    }
+
+    /// Turns the clock on in small steps until `done`: for what is tried again after seconds of the store's time, and
+    /// looked for every second of real time.
+    pub(crate) async fn nudge_until(&self, what: &str, done: impl Fn() -> bool) {
+        let mut steps = 0;
+        while !done() {
+            assert!(steps < 60, "{what}: not within {steps} s of the store's time");
+            self.advance(Millis::from_secs(1));
+            steps += 1;
+            for _ in 0..100 {
+                if done() {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
+    }
+
     /// Makes a request with nothing special about it.
     pub(crate) async fn submit(&self) -> RequestId {
         self.ask().submit().await
@@ -178,6 +207,11 @@ impl Network {
 
     pub(crate) async fn state(&self, id: RequestId) -> RequestState {
         self.core().status(id).await.expect("the store reads").expect("it was accepted").state
+    }
+
+    /// Why a request waits.
+    pub(crate) async fn reason(&self, id: RequestId) -> Option<String> {
+        hierophant_core::ports::Clients::waiting_reason(self.core(), id).await.expect("the store reads")
     }
 
     /// Waits until a request has ended so.

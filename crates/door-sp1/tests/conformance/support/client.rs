@@ -38,7 +38,7 @@ impl Client {
     /// r, s and parity + `v`.
     pub(crate) fn sign(&self, message: &[u8], v: u8) -> Vec<u8> {
         let digest = eip191_hash_message(message);
-        let (signature, parity) = self.key.sign_prehash_recoverable(digest.as_slice()).expect("signs");
+        let (signature, parity) = self.key.sign_prehash_recoverable(digest.as_slice());
         [signature.to_bytes().to_vec(), vec![v + parity.to_byte()]].concat()
     }
 

@@ -49,6 +49,12 @@ impl Rig {
         Client::connect(&self.url, key).await
     }
 
+    /// The same door, with another account's client.
+    pub(crate) async fn as_account(mut self, key: u8) -> Self {
+        self.client = self.other(key).await;
+        self
+    }
+
     /// Uploads something of a type and gives its URI.
     pub(crate) async fn upload(&self, artifact_type: i32) -> String {
         let created = self.client.create_artifact(artifact_type).await.expect("announced");

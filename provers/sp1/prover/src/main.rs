@@ -1,0 +1,129 @@
+//! `prover-sp1`: executes, proves and verifies SP1 programs behind the prover protocol.
+//!
+//! Without a command it serves a host on stdin and stdout; `circuits` looks after the files of plonk and groth16. What
+//! must stay true: stdout belongs to the protocol, stderr is the log, and the log never shows guest output or inputs.
+
+mod circuits;
+mod execution;
+mod executors;
+mod faults;
+mod inputs;
+mod kinds;
+mod observer;
+mod program;
+mod progress;
+mod proving;
+mod service;
+mod settings;
+mod shared_memory;
+mod verification;
+
+use std::{io, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    Layer as _, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::{observer::Observer, service::Sp1Prover};
+
+/// Release, commit and the circuit version whose proofs are made and checked.
+pub(crate) const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("PROVER_COMMIT"),
+    ", circuits v6.1.0)"
+);
+
+/// Serves SP1 on the prover protocol: a host starts it and speaks to it on stdin and stdout.
+#[derive(Debug, Parser)]
+#[command(name = "prover-sp1", version = VERSION)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Looks after the circuit files that groth16 and plonk need.
+    #[command(subcommand)]
+    Circuits(Circuits),
+}
+
+#[derive(Debug, Subcommand)]
+enum Circuits {
+    /// Writes down the hashes of files that you trust.
+    Record(CircuitFiles),
+    /// Compares the files with what was written down, and the verifying key with the one that clients have.
+    Verify(CircuitFiles),
+}
+
+#[derive(Debug, clap::Args)]
+struct CircuitFiles {
+    /// groth16 or plonk.
+    kind: String,
+    /// The folder; without it, where SP1 looks.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        None => serve(),
+        Some(Command::Circuits(Circuits::Record(files))) => {
+            let (manifest, count) = circuits::record(&files.kind, files.dir)?;
+            say(&format!("wrote down {count} files in {}", manifest.display()))
+        }
+        Some(Command::Circuits(Circuits::Verify(files))) => {
+            let (directory, count) = circuits::verify(&files.kind, files.dir)?;
+            say(&format!("{count} files in {} are as recorded", directory.display()))
+        }
+    }
+}
+
+fn serve() -> anyhow::Result<()> {
+    let observer = Observer::default();
+    start_log(observer.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    hierophant_prover_protocol::prover::serve(Sp1Prover::new(runtime, observer))?;
+    Ok(())
+}
+
+/// Two listeners: people read stderr, the observer hears progress and guest output. What each wants is fixed here and
+/// not by the environment, because SP1 traces public values and guest output at the levels below warnings.
+fn start_log(observer: Observer) {
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_filter(filter_fn(for_people));
+    tracing_subscriber::registry()
+        .with(log)
+        .with(observer.with_filter(filter_fn(Observer::wants)))
+        .init();
+}
+
+fn for_people(metadata: &Metadata<'_>) -> bool {
+    let ours = metadata.target().starts_with("prover_sp1");
+    metadata.is_event() && *metadata.level() <= if ours { Level::INFO } else { Level::WARN }
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    use io::Write as _;
+    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_hold_together() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+        assert!(VERSION.contains(sp1_engine::SP1_CIRCUIT_VERSION));
+    }
+}

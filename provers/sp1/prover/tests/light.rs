@@ -1,0 +1,224 @@
+//! The light role against every guest and every upload that can go wrong: nothing may be believed, nothing may crash.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use hierophant_prover_protocol::{
+    host::CallOptions,
+    proto::{Execute, Limits, Role, failure::Class, program_fault::Cause},
+};
+use sha2::{Digest as _, Sha256};
+use support::{
+    CyclesOf as _, Host, SYSTEM, assert_input, failure, fibonacci_values, guest, number, program,
+    stdin, unlimited,
+};
+
+#[tokio::test]
+async fn hello_is_quick_and_names_what_is_served() {
+    let started = Instant::now();
+    let host = Host::start(Role::Light, &[]).await;
+    // Far above what it takes (under a second), far below what an engine would take.
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let hello = host.process.hello();
+    assert_eq!(hello.max_jobs, 1);
+    for call in ["execute", "setup", "verify", "cancel"] {
+        assert!(hello.calls.iter().any(|name| name == call), "{call}");
+    }
+    assert!(!hello.calls.iter().any(|name| name == "prove"));
+    let kinds: Vec<_> = hello.systems[0].kinds.iter().map(|kind| kind.name.as_str()).collect();
+    assert_eq!(kinds, ["core", "compressed", "plonk", "groth16"]);
+    assert_eq!(hello.systems[0].toolchain, support::TOOLCHAIN);
+}
+
+#[tokio::test]
+async fn every_guest_ends_as_it_should() {
+    let host = Host::start(Role::Light, &[("execution_grace_seconds", "3")]).await;
+
+    let good = host.execute("fibonacci", &number(100), unlimited()).await;
+    assert_eq!(good.cause(), None);
+    assert_eq!(good.public_values, fibonacci_values(100));
+    let record = good.reply.record.as_ref().expect("a record");
+    assert_eq!(record.public_values_sha256, Sha256::digest(fibonacci_values(100)).to_vec());
+    assert_eq!(record.exit_code, Some(0));
+    assert!(record.gas.is_some_and(|gas| gas > 0));
+
+    let exited = host.execute("exit-one", &stdin(&[]), unlimited()).await;
+    assert_eq!(exited.cause(), Some(Cause::NonZeroExit));
+    assert_eq!(exited.reply.record.expect("a record").exit_code, Some(1));
+
+    let read_past = host.execute("read-past", &number(1), unlimited()).await;
+    assert_eq!(read_past.cause(), Some(Cause::AbnormalExit));
+    let message = read_past.reply.fault.expect("a fault").message;
+    assert!(message.contains("more input than there is"), "{message}");
+
+    // Touches no memory at all, so that SP1 itself never interrupts it.
+    let limits = Limits { cycles: Some(1_000_000), ..unlimited() };
+    let spun = host.execute("spin", &stdin(&[]), limits).await;
+    assert_eq!(spun.cause(), Some(Cause::CycleLimit));
+
+    let large = host.execute("large-output", &number(200_000), unlimited()).await;
+    assert_eq!(large.cause(), None);
+    assert_eq!(large.public_values.len(), 200_000);
+    let pattern = |(index, byte): (usize, &u8)| usize::from(*byte) == index % 251;
+    assert!(large.public_values.iter().enumerate().all(pattern));
+
+    assert!(host.process.is_alive());
+}
+
+#[tokio::test]
+async fn guest_output_is_kept_to_its_limit_and_out_of_the_log() {
+    let host = Host::start(Role::Light, &[]).await;
+    let limits = Limits { guest_log_bytes: 1000, ..unlimited() };
+    let printed = host.execute("print", &number(10_000), limits).await;
+    assert_eq!(printed.cause(), None);
+    assert_eq!(printed.guest_log.len(), 1000);
+    assert!(printed.guest_log.starts_with(b"abcdefghijklmnopqrstuvwxyzab"));
+    let whole = host.execute("print", &number(10_000), unlimited()).await;
+    assert!(whole.guest_log.len() >= 10_000, "{}", whole.guest_log.len());
+    let quiet = host.execute("fibonacci", &number(3), unlimited()).await;
+    assert!(quiet.guest_log.is_empty(), "left over from another job");
+    for line in host.process.recent_log() {
+        assert!(!line.contains("abcdefgh"), "guest output in the log: {line}");
+    }
+}
+
+#[tokio::test]
+async fn limits_are_inclusive() {
+    let host = Host::start(Role::Light, &[]).await;
+    let input = number(100);
+    let run = |limits| host.execute("fibonacci", &input, limits);
+    let free = run(unlimited()).await;
+    let cycles = free.cycles();
+    let gas = free.reply.record.expect("a record").gas.expect("gas");
+    let exact = Limits { cycles: Some(cycles), gas: Some(gas), ..unlimited() };
+    assert_eq!(run(exact).await.cause(), None);
+    let fewer = Limits { cycles: Some(cycles - 1), ..unlimited() };
+    assert_eq!(run(fewer).await.cause(), Some(Cause::CycleLimit));
+    let less = Limits { gas: Some(gas - 1), ..unlimited() };
+    assert_eq!(run(less).await.cause(), Some(Cause::GasLimit));
+    let most = Limits { cycles: Some(u64::MAX), gas: Some(u64::MAX), ..unlimited() };
+    let again = run(most).await;
+    assert_eq!(again.cause(), None);
+    assert_eq!(again.reply.record.and_then_cycles(), cycles, "counted the same each time");
+}
+
+#[tokio::test]
+async fn uploads_that_are_none_are_refused_in_a_sentence() {
+    // Small, so that a bomb does not fill the machine that runs the tests.
+    let host = Host::start(Role::Light, &[("max_decoded_bytes", "16777216")]).await;
+    let good = program(&guest("fibonacci"));
+    let input = number(1);
+    let bomb = zstd::encode_all(std::io::repeat(0).take_bytes(64 << 20), 3).expect("compresses");
+    assert!(bomb.len() < 1 << 20);
+    let mut huge_length = (1_u64 << 60).to_le_bytes().to_vec();
+    huge_length.extend([0; 32]);
+    let mut trailing = good.clone();
+    trailing.extend(b"more");
+    let cases: [(&[u8], &str); 9] = [
+        (&bomb, "max_decoded_bytes"),
+        (&good[..good.len() / 2], "cut off"),
+        (&trailing, "follows"),
+        (&huge_length, "announces"),
+        (&huge_length[..4], "fewer than 8"),
+        (b"", "fewer than 8"),
+        (&[0x28, 0xb5, 0x2f, 0xfd], "cut off"),
+        (&program(b"no ELF file"), "ELF"),
+        (&program(&guest("fibonacci")[..200]), "ELF"),
+    ];
+    for (upload, part) in cases {
+        assert_input(host.execute_uploads(upload, &input, unlimited()).await, part);
+        assert_input(host.setup(upload).await, part);
+    }
+    let inner_length = bincode::serialize(&(1_u64 << 60, 1_u64 << 60)).expect("encodes");
+    let too_many = bincode::serialize(&(1_u64, 1_u64 << 60)).expect("encodes");
+    let proofs = bincode::serialize(&(0_u64, 0_u64, 1_u64 << 60)).expect("encodes");
+    let mut tail = bincode::serialize(&(0_u64, 0_u64, 0_u64)).expect("encodes");
+    tail.push(1);
+    let cases: [(&[u8], &str); 6] = [
+        (&bomb, "max_decoded_bytes"),
+        (&inner_length, "SP1Stdin"),
+        (&too_many, "SP1Stdin"),
+        (&proofs, "SP1Stdin"),
+        (&tail, "SP1Stdin"),
+        (b"", "SP1Stdin"),
+    ];
+    for (upload, part) in cases {
+        assert_input(host.execute_uploads(&good, upload, unlimited()).await, part);
+    }
+    assert_eq!(host.execute_uploads(&good, &input, unlimited()).await.expect("runs").cause(), None);
+}
+
+#[tokio::test]
+async fn any_cut_or_flip_of_an_elf_file_ends_in_a_reply() {
+    let host = Host::start(Role::Light, &[("execution_grace_seconds", "2")]).await;
+    let elf = guest("exit-one");
+    let limits = Limits { cycles: Some(100_000), ..unlimited() };
+    for position in (0..elf.len().min(512)).step_by(7) {
+        let mut damaged = elf.clone();
+        damaged[position] ^= 0x55;
+        // Whatever it is called: the process must live and answer.
+        let _ = host.execute_uploads(&program(&damaged), &stdin(&[]), limits).await;
+        assert!(host.process.is_alive(), "byte {position} ended the prover");
+    }
+}
+
+#[tokio::test]
+async fn set_up_is_the_same_in_every_process() {
+    let upload = program(&guest("fibonacci"));
+    let mut replies = Vec::new();
+    for _ in 0..2 {
+        let host = Host::start(Role::Light, &[]).await;
+        replies.push(host.setup(&upload).await.expect("sets up"));
+        let bare = bincode::serialize(&guest("fibonacci")).expect("encodes");
+        replies.push(host.setup(&bare).await.expect("sets up"));
+    }
+    assert!(replies.iter().all(|reply| *reply == replies[0]));
+    assert_eq!(replies[0].vk.len(), 104);
+    assert_eq!(replies[0].program_id.len(), 32);
+}
+
+#[tokio::test]
+async fn a_cancel_ends_an_execution_and_its_processes() {
+    let host = Host::start(Role::Light, &[]).await;
+    let outputs = host.process.output_dir().expect("a directory");
+    let job = host.process.new_job();
+    let call = Execute {
+        system: SYSTEM.into(),
+        inputs: vec![
+            host.input("program", &program(&guest("spin"))),
+            host.input("stdin", &stdin(&[])),
+        ],
+        limits: Some(unlimited()),
+        output_dir: outputs.path().to_str().expect("UTF-8").to_owned(),
+    };
+    let options = CallOptions::within(Duration::from_secs(3));
+    let error = host.process.call(job, call, options).await.expect_err("never ends by itself");
+    assert!(host.process.is_alive(), "it reacts to a cancel: {error}");
+    let after = host.execute("fibonacci", &number(5), unlimited()).await;
+    assert_eq!(after.cause(), None);
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_said() {
+    let host = Host::start(Role::Light, &[]).await;
+    let other = hierophant_prover_protocol::proto::Setup {
+        system: "other".into(),
+        inputs: Vec::new(),
+    };
+    assert_eq!(failure(host.call(other).await).class(), Class::Unsupported);
+    let uploads = (program(&guest("fibonacci")), number(1));
+    let proof = host.prove("core", (&uploads.0, &uploads.1), &[0; 32]).await;
+    assert_eq!(failure(proof).class(), Class::Unsupported);
+}
+
+/// `io::repeat` with an end, readable in one expression.
+trait TakeBytes: Sized {
+    fn take_bytes(self, bytes: u64) -> std::io::Take<Self>;
+}
+
+impl TakeBytes for std::io::Repeat {
+    fn take_bytes(self, bytes: u64) -> std::io::Take<Self> {
+        std::io::Read::take(self, bytes)
+    }
+}
