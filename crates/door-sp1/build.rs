@@ -17,6 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .codec_path("crate::codec::PermanentCodec")
         .compile_fds(served)?;
     let kept = protox::compile(["proto/memo.proto"], ["proto"])?;
-    tonic_prost_build::configure().build_client(false).build_server(false).bytes(".").compile_fds(kept)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_server(false)
+        .bytes(".")
+        .compile_fds(kept)?;
     Ok(())
 }

@@ -9,7 +9,10 @@ fn main() {
         println!("cargo:rerun-if-changed={}", log.display());
     }
     println!("cargo:rerun-if-changed=build.rs");
-    let asked = Command::new("git").args(["rev-parse", "--short=9", "HEAD"]).output().ok();
+    let asked = Command::new("git")
+        .args(["rev-parse", "--short=9", "HEAD"])
+        .output()
+        .ok();
     let commit = asked
         .filter(|answer| answer.status.success())
         .and_then(|answer| String::from_utf8(answer.stdout).ok())

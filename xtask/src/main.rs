@@ -7,6 +7,7 @@ mod build_prover;
 mod ci;
 mod demo;
 mod docs;
+mod e2e;
 mod env;
 mod fmt;
 mod guests;
@@ -45,6 +46,8 @@ enum Routine {
     Lint(lint::Args),
     /// Run all tests of the workspace and print how many there are of each kind.
     Test(test::Args),
+    /// Prove for real with everything real, and check what must hold.
+    E2e(e2e::Args),
     /// Build the guest programs anew, or compare them with the committed files.
     Guests(guests::Args),
     /// Write the pages and example files that are generated from the programs.
@@ -64,6 +67,7 @@ impl Routine {
             Self::Fmt(args) => fmt::run(env, args),
             Self::Lint(args) => lint::run(env, args),
             Self::Test(args) => test::run(env, args),
+            Self::E2e(args) => e2e::run(env, args),
             Self::Guests(args) => guests::run(env, args),
             Self::Docs(args) => docs::run(env, args),
             Self::BuildProver(args) => build_prover::run(env, args),

@@ -19,13 +19,16 @@ pub(crate) struct BadSignature(pub(crate) &'static str);
 
 /// The account that signed `message` as an Ethereum personal message (EIP-191).
 pub(crate) fn recover(message: &[u8], signature: &[u8]) -> Result<Address, BadSignature> {
-    let signature: &[u8; SIGNATURE_BYTES] =
-        signature.try_into().map_err(|_| BadSignature("a signature has 65 bytes: r, s and v"))?;
+    let signature: &[u8; SIGNATURE_BYTES] = signature
+        .try_into()
+        .map_err(|_| BadSignature("a signature has 65 bytes: r, s and v"))?;
     let [scalars @ .., v] = signature;
     let recovery = RecoveryId::new(parity(*v)?, false);
     let signature = Signature::from_slice(scalars).map_err(|_| BadSignature("r or s is out of range"))?;
     if signature.normalize_s() != signature {
-        return Err(BadSignature("s is in the upper half of its range; only the lower one is taken (EIP-2)"));
+        return Err(BadSignature(
+            "s is in the upper half of its range; only the lower one is taken (EIP-2)",
+        ));
     }
     let key = VerifyingKey::recover_from_prehash(personal_message_hash(message).as_slice(), &signature, recovery)
         .map_err(|_| BadSignature("it is of no key at all"))?;

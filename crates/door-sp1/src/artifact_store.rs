@@ -49,7 +49,9 @@ async fn create(door: &Door, request: CreateArtifactRequest) -> Result<CreateArt
             )));
         }
     };
-    let created = door.clients.create_artifact(door.requester(by), Name::literal(role), private);
+    let created = door
+        .clients
+        .create_artifact(door.requester(by), Name::literal(role), private);
     let created = created.await.map_err(refusal::of_core)?;
     tracing::debug!(artifact.id = %created.id, requester = %by, role, private, "upload {} announced", created.id);
     Ok(CreateArtifactResponse {

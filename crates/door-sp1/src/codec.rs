@@ -52,7 +52,9 @@ impl<M: Message> Encoder for Whole<M> {
     type Error = Status;
 
     fn encode(&mut self, message: M, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message.encode(buffer).map_err(|error| Status::internal(format!("the reply could not be encoded: {error}")))
+        message
+            .encode(buffer)
+            .map_err(|error| Status::internal(format!("the reply could not be encoded: {error}")))
     }
 
     fn buffer_settings(&self) -> BufferSettings {
@@ -65,7 +67,9 @@ impl<M: Message + Default> Decoder for Whole<M> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<M>, Status> {
-        M::decode(buffer).map(Some).map_err(|error| Status::invalid_argument(format!("the request is no message of this call: {error}")))
+        M::decode(buffer)
+            .map(Some)
+            .map_err(|error| Status::invalid_argument(format!("the request is no message of this call: {error}")))
     }
 
     fn buffer_settings(&self) -> BufferSettings {

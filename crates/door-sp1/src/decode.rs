@@ -56,12 +56,20 @@ pub(crate) struct Auction {
 /// Reads a body. Every refusal is for good: the same bytes will never be better.
 pub(crate) fn proof_wish(body: Bytes) -> Result<ProofWish, Status> {
     let probe: SchemaProbe = decoded(body.clone())?;
-    let wish = if probe.auctioneer.is_some() { auction(decoded(body)?)? } else { base(decoded(body)?)? };
+    let wish = if probe.auctioneer.is_some() {
+        auction(decoded(body)?)?
+    } else {
+        base(decoded(body)?)?
+    };
     if wish.version.len() > TEXT_MAX_BYTES || wish.stdin_uri.len() > TEXT_MAX_BYTES {
-        return Err(Status::invalid_argument(format!("a version or stdin_uri has at most {TEXT_MAX_BYTES} bytes")));
+        return Err(Status::invalid_argument(format!(
+            "a version or stdin_uri has at most {TEXT_MAX_BYTES} bytes"
+        )));
     }
     if wish.whitelist.len() > WHITELIST_MAX {
-        return Err(Status::invalid_argument(format!("a whitelist names at most {WHITELIST_MAX} provers")));
+        return Err(Status::invalid_argument(format!(
+            "a whitelist names at most {WHITELIST_MAX} provers"
+        )));
     }
     if wish.whitelist.iter().any(|prover| prover.len() != ADDRESS_BYTES) {
         return Err(Status::invalid_argument("each address of a whitelist has 20 bytes"));
@@ -89,10 +97,15 @@ fn base(body: BaseRequestProofBody) -> Result<ProofWish, Status> {
 fn auction(body: AuctionRequestProofBody) -> Result<ProofWish, Status> {
     let parties = [&body.auctioneer, &body.executor, &body.verifier, &body.treasury];
     if parties.iter().any(|party| party.len() != ADDRESS_BYTES) {
-        return Err(Status::invalid_argument("auctioneer, executor, verifier and treasury have 20 bytes each"));
+        return Err(Status::invalid_argument(
+            "auctioneer, executor, verifier and treasury have 20 bytes each",
+        ));
     }
     if body.variant != REQUEST_VARIANT {
-        return Err(Status::invalid_argument(format!("variant {} is no request for a proof; it must be 0", body.variant)));
+        return Err(Status::invalid_argument(format!(
+            "variant {} is no request for a proof; it must be 0",
+            body.variant
+        )));
     }
     let public_values_hash = match body.public_values_hash {
         None => None,
@@ -134,7 +147,9 @@ fn price(field: &str, text: &str) -> Result<(), Status> {
     if digits && U256::from_str_radix(text, 10).is_ok() {
         Ok(())
     } else {
-        Err(Status::invalid_argument(format!("{field} must be a decimal number of at most 256 bits")))
+        Err(Status::invalid_argument(format!(
+            "{field} must be a decimal number of at most 256 bits"
+        )))
     }
 }
 

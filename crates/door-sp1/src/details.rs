@@ -25,24 +25,40 @@ pub(crate) async fn get(door: &Door, sealed: &[u8]) -> Result<GetProofRequestDet
     let id = door.request_id(sealed)?;
     let found = door.clients.request(id).await.map_err(refusal::of_core)?;
     let request = found.ok_or_else(refusal::unknown_request)?;
-    Ok(GetProofRequestDetailsResponse { request: Some(shown(door, &request)?) })
+    Ok(GetProofRequestDetailsResponse {
+        request: Some(shown(door, &request)?),
+    })
 }
 
 /// A request as clients are shown it.
 pub(crate) fn shown(door: &Door, request: &Request) -> Result<ProofRequest, Status> {
-    let memo = RequestMemo::decode(request.door_data.as_slice())
-        .map_err(|error| Status::internal(format!("what this door kept with request {} cannot be read: {error}", request.id)))?;
+    let memo = RequestMemo::decode(request.door_data.as_slice()).map_err(|error| {
+        Status::internal(format!(
+            "what this door kept with request {} cannot be read: {error}",
+            request.id
+        ))
+    })?;
     let sealed = door.ids.seal(request.id);
     let failure = request.failure.as_ref();
     let record = record(request);
-    let public_values = record.and_then(|record| record.public_values).or(request.expected_public_values);
+    let public_values = record
+        .and_then(|record| record.public_values)
+        .or(request.expected_public_values);
     Ok(ProofRequest {
         request_id: Bytes::copy_from_slice(&sealed),
-        vk_hash: request.program.as_ref().map(|program| Bytes::copy_from_slice(&program.id)).unwrap_or_default(),
+        vk_hash: request
+            .program
+            .as_ref()
+            .map(|program| Bytes::copy_from_slice(&program.id))
+            .unwrap_or_default(),
         version: memo.version,
         mode: mode_of(&request.kind) as i32,
         strategy: memo.strategy,
-        program_uri: request.program.as_ref().map(|program| ids::artifact_uri(program.artifact)).unwrap_or_default(),
+        program_uri: request
+            .program
+            .as_ref()
+            .map(|program| ids::artifact_uri(program.artifact))
+            .unwrap_or_default(),
         stdin_uri: memo.stdin_uri,
         deadline: status::shown_deadline(door, request.state, request.deadline).unix_seconds(),
         cycle_limit: memo.cycle_limit,

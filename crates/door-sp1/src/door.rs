@@ -55,11 +55,20 @@ pub(crate) struct Signed {
 impl Door {
     /// Reads the secret that request ids are made with.
     pub(crate) async fn open(clients: Arc<dyn Clients>, settings: DoorSettings) -> Result<Self, CoreError> {
-        settings.check().map_err(|error| CoreError::Invalid(error.to_string()))?;
+        settings
+            .check()
+            .map_err(|error| CoreError::Invalid(error.to_string()))?;
         let ids = RequestIds::new(&clients.secret(ids::SECRET).await?);
         // Starting at the time in milliseconds it goes on growing across restarts, without being kept.
         let nonces = AtomicU64::new(u64::try_from(clients.now().0).unwrap_or(0));
-        Ok(Self { clients, settings, ids, name: Name::literal(DOOR), system: Name::literal(SYSTEM), nonces })
+        Ok(Self {
+            clients,
+            settings,
+            ids,
+            name: Name::literal(DOOR),
+            system: Name::literal(SYSTEM),
+            nonces,
+        })
     }
 
     /// The next nonce. It makes bodies differ and is not compared: what must not be done twice has a key of its own.
@@ -69,7 +78,10 @@ impl Door {
 
     /// The account as the core knows it.
     pub(crate) fn requester(&self, account: Address) -> Requester {
-        Requester { door: self.name.clone(), principal: account.to_vec() }
+        Requester {
+            door: self.name.clone(),
+            principal: account.to_vec(),
+        }
     }
 
     /// The request of an id, if it was given out here.
@@ -78,7 +90,13 @@ impl Door {
     }
 
     /// A complete upload of `account` with one of the roles given. Anything else says what to do about it.
-    pub(crate) async fn upload(&self, uri: &str, account: Address, role: &str, what: &str) -> Result<ArtifactRow, Status> {
+    pub(crate) async fn upload(
+        &self,
+        uri: &str,
+        account: Address,
+        role: &str,
+        what: &str,
+    ) -> Result<ArtifactRow, Status> {
         let unknown = || {
             Status::failed_precondition(format!(
                 "{what} {} is no upload that this network announced, or it has been removed since; call CreateArtifact, upload it \
@@ -87,8 +105,17 @@ impl Door {
             ))
         };
         let id: ArtifactId = ids::parse_artifact_uri(uri).ok_or_else(unknown)?;
-        let row = self.clients.artifact(id).await.map_err(refusal::of_core)?.ok_or_else(unknown)?;
-        let owner = row.owner.as_ref().filter(|owner| owner.door == self.name).ok_or_else(unknown)?;
+        let row = self
+            .clients
+            .artifact(id)
+            .await
+            .map_err(refusal::of_core)?
+            .ok_or_else(unknown)?;
+        let owner = row
+            .owner
+            .as_ref()
+            .filter(|owner| owner.door == self.name)
+            .ok_or_else(unknown)?;
         if owner.principal != account.as_slice() {
             // A signature always gives some account: an altered body gives another one than that of the upload.
             return Err(Status::unauthenticated(format!(
@@ -129,7 +156,10 @@ pub(crate) fn open(envelope: SignedRequest) -> Result<Signed, Status> {
         )));
     }
     let by = account::recover(&envelope.body, &envelope.signature).map_err(refusal::of_signature)?;
-    Ok(Signed { by, body: envelope.body })
+    Ok(Signed {
+        by,
+        body: envelope.body,
+    })
 }
 
 /// Decodes a signed body.

@@ -59,7 +59,11 @@ impl std::fmt::Debug for RequestIds {
 
 /// What stands for the hash of the transaction on a chain that this network does not have: a fingerprint of what was asked.
 pub(crate) fn tx_hash(of: &[u8]) -> [u8; HASH_BYTES] {
-    Sha256::new().chain_update(b"door-sp1/tx\0").chain_update(of).finalize().into()
+    Sha256::new()
+        .chain_update(b"door-sp1/tx\0")
+        .chain_update(of)
+        .finalize()
+        .into()
 }
 
 /// The URI of an upload.

@@ -37,7 +37,10 @@ const REPLY_MAX_BYTES: usize = 4 << 20;
 const FIXED_MAX_BYTES: usize = 1024;
 const SHOWN_MAX_BYTES: usize =
     FIXED_MAX_BYTES + WHITELIST_MAX * (ADDRESS_BYTES + 4) + 3 * (TEXT_MAX_BYTES + 4) + MESSAGE_MAX_BYTES + 4;
-const _: () = assert!(LIMIT_MAX as usize * SHOWN_MAX_BYTES < REPLY_MAX_BYTES, "a full page must fit clients' limit");
+const _: () = assert!(
+    LIMIT_MAX as usize * SHOWN_MAX_BYTES < REPLY_MAX_BYTES,
+    "a full page must fit clients' limit"
+);
 const _: () = assert!(LIMIT_MAX as usize <= PAGE_MAX, "a page must be one page of the store");
 
 /// Lists what matches, newest first.
@@ -50,8 +53,13 @@ pub(crate) async fn list(
     let Some(filter) = store_filter(door, &asked)? else {
         return Ok(GetFilteredProofRequestsResponse { requests: Vec::new() });
     };
-    let found = if rest.is_any() { one_page(door, filter, page).await? } else { scan(door, filter, page, &rest).await? };
-    let requests: Result<Vec<ProofRequest>, Status> = found.iter().map(|request| details::shown(door, request)).collect();
+    let found = if rest.is_any() {
+        one_page(door, filter, page).await?
+    } else {
+        scan(door, filter, page, &rest).await?
+    };
+    let requests: Result<Vec<ProofRequest>, Status> =
+        found.iter().map(|request| details::shown(door, request)).collect();
     Ok(GetFilteredProofRequestsResponse { requests: requests? })
 }
 
@@ -66,14 +74,20 @@ impl Page {
     fn of(asked: &GetFilteredProofRequestsRequest) -> Result<Self, Status> {
         let (limit, page) = (asked.limit.unwrap_or(LIMIT_DEFAULT), asked.page.unwrap_or(1));
         if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(Status::invalid_argument(format!("limit {limit} is not from 1 to {LIMIT_MAX}; ask for more pages")));
+            return Err(Status::invalid_argument(format!(
+                "limit {limit} is not from 1 to {LIMIT_MAX}; ask for more pages"
+            )));
         }
         if page == 0 {
             return Err(Status::invalid_argument("pages are counted from 1"));
         }
         let take = limit as usize;
         let skip = (page as usize - 1).saturating_mul(take);
-        if skip.saturating_add(take) > ROWS_MAX { Err(too_deep()) } else { Ok(Self { skip, take }) }
+        if skip.saturating_add(take) > ROWS_MAX {
+            Err(too_deep())
+        } else {
+            Ok(Self { skip, take })
+        }
     }
 }
 
@@ -95,7 +109,11 @@ impl Rest {
         }
         Ok(Self {
             execution: known(asked.execution_status, "execution_status", ExecutionStatus::try_from)?,
-            cause: known(asked.execute_fail_cause, "execute_fail_cause", ExecuteFailureCause::try_from)?,
+            cause: known(
+                asked.execute_fail_cause,
+                "execute_fail_cause",
+                ExecuteFailureCause::try_from,
+            )?,
             error: known(asked.error, "error", ProofRequestError::try_from)?,
         })
     }
@@ -106,7 +124,8 @@ impl Rest {
 
     fn matches(&self, request: &Request) -> bool {
         let failure = request.failure.as_ref();
-        self.execution.is_none_or(|wanted| status::execution(request.state, &request.execution, failure) == wanted)
+        self.execution
+            .is_none_or(|wanted| status::execution(request.state, &request.execution, failure) == wanted)
             && self.cause.is_none_or(|wanted| status::fail_cause(failure) == wanted)
             && self.error.is_none_or(|wanted| status::error(failure) == wanted)
     }
@@ -118,14 +137,20 @@ fn known<E, X>(value: Option<i32>, field: &str, read: impl Fn(i32) -> Result<E, 
         None | Some(0) => Ok(None),
         Some(number) => match read(number) {
             Ok(value) => Ok(Some(value)),
-            Err(_) => Err(Status::invalid_argument(format!("{field} {number} is unknown; leave it away to list all"))),
+            Err(_) => Err(Status::invalid_argument(format!(
+                "{field} {number} is unknown; leave it away to list all"
+            ))),
         },
     }
 }
 
 /// The store's part; `None` when nothing can match.
 fn store_filter(door: &Door, asked: &GetFilteredProofRequestsRequest) -> Result<Option<RequestFilter>, Status> {
-    let Some(states) = states(known(asked.fulfillment_status, "fulfillment_status", FulfillmentStatus::try_from)?) else {
+    let Some(states) = states(known(
+        asked.fulfillment_status,
+        "fulfillment_status",
+        FulfillmentStatus::try_from,
+    )?) else {
         return Ok(None);
     };
     let kind = match asked.mode {
@@ -138,11 +163,16 @@ fn store_filter(door: &Door, asked: &GetFilteredProofRequestsRequest) -> Result<
     let requester = match &asked.requester {
         None => None,
         Some(bytes) => {
-            let account = account::address(bytes).ok_or_else(|| Status::invalid_argument("a requester has 20 bytes"))?;
+            let account =
+                account::address(bytes).ok_or_else(|| Status::invalid_argument("a requester has 20 bytes"))?;
             Some(door.requester(account))
         }
     };
-    let toolchain = match asked.version.as_deref().map(|version| version.strip_prefix(VERSION_PREFIX).map(Name::new)) {
+    let toolchain = match asked
+        .version
+        .as_deref()
+        .map(|version| version.strip_prefix(VERSION_PREFIX).map(Name::new))
+    {
         None => None,
         Some(Some(Ok(name))) => Some(name),
         Some(None | Some(Err(_))) => return Ok(None),
@@ -177,15 +207,21 @@ fn states(wanted: Option<FulfillmentStatus>) -> Option<Vec<RequestState>> {
         None | Some(FulfillmentStatus::UnspecifiedFulfillmentStatus) => Some(Vec::new()),
         Some(FulfillmentStatus::Assigned) => Some(vec![RequestState::Open]),
         Some(FulfillmentStatus::Fulfilled) => Some(vec![RequestState::Fulfilled]),
-        Some(FulfillmentStatus::Unfulfillable) => {
-            Some(vec![RequestState::Failed, RequestState::Cancelled, RequestState::Expired])
-        }
+        Some(FulfillmentStatus::Unfulfillable) => Some(vec![
+            RequestState::Failed,
+            RequestState::Cancelled,
+            RequestState::Expired,
+        ]),
         Some(FulfillmentStatus::Requested | FulfillmentStatus::Reverted | FulfillmentStatus::Expired) => None,
     }
 }
 
 async fn one_page(door: &Door, filter: RequestFilter, page: Page) -> Result<Vec<Arc<Request>>, Status> {
-    let filter = RequestFilter { offset: page.skip, limit: page.take, ..filter };
+    let filter = RequestFilter {
+        offset: page.skip,
+        limit: page.take,
+        ..filter
+    };
     door.clients.list(filter).await.map_err(refusal::of_core)
 }
 
@@ -193,7 +229,14 @@ async fn one_page(door: &Door, filter: RequestFilter, page: Page) -> Result<Vec<
 async fn scan(door: &Door, filter: RequestFilter, page: Page, rest: &Rest) -> Result<Vec<Arc<Request>>, Status> {
     let (mut skip, mut found) = (page.skip, Vec::new());
     for offset in (0..ROWS_MAX).step_by(PAGE_MAX) {
-        let rows = door.clients.list(RequestFilter { offset, ..filter.clone() }).await.map_err(refusal::of_core)?;
+        let rows = door
+            .clients
+            .list(RequestFilter {
+                offset,
+                ..filter.clone()
+            })
+            .await
+            .map_err(refusal::of_core)?;
         let last = rows.len() < PAGE_MAX;
         for row in rows.into_iter().filter(|row| rest.matches(row)) {
             if skip > 0 {

@@ -24,13 +24,17 @@ const BASE_FEE: &str = "0";
 /// The next nonce of an account.
 pub(crate) fn nonce(door: &Door, address: &[u8]) -> Result<GetNonceResponse, Status> {
     account::address(address).ok_or_else(bad_address)?;
-    Ok(GetNonceResponse { nonce: door.next_nonce() })
+    Ok(GetNonceResponse {
+        nonce: door.next_nonce(),
+    })
 }
 
 /// What an account has: the same for all.
 pub(crate) fn balance(door: &Door, address: &[u8]) -> Result<GetBalanceResponse, Status> {
     account::address(address).ok_or_else(bad_address)?;
-    Ok(GetBalanceResponse { amount: door.settings.balance.to_string() })
+    Ok(GetBalanceResponse {
+        amount: door.settings.balance.to_string(),
+    })
 }
 
 /// What auction clients put into their requests.
@@ -62,7 +66,10 @@ pub(crate) fn provers() -> GetProversByUptimeResponse {
 /// The price now.
 pub(crate) fn price(door: &Door) -> GetMarketPricePerPguResponse {
     let as_of = i64::try_from(door.clients.now().unix_seconds()).unwrap_or(i64::MAX);
-    GetMarketPricePerPguResponse { price: PRICE_PER_PGU.to_owned(), as_of }
+    GetMarketPricePerPguResponse {
+        price: PRICE_PER_PGU.to_owned(),
+        as_of,
+    }
 }
 
 fn bad_address() -> Status {

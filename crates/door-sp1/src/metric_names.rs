@@ -7,7 +7,10 @@ pub const RPC_DURATION_SECONDS: &str = "hierophant_sp1_rpc_duration_seconds";
 
 /// Describes them to the recorder that is installed.
 pub fn describe() {
-    metrics::describe_counter!(RPCS_TOTAL, "Calls of SP1 network clients answered, by call and gRPC code");
+    metrics::describe_counter!(
+        RPCS_TOTAL,
+        "Calls of SP1 network clients answered, by call and gRPC code"
+    );
     metrics::describe_histogram!(
         RPC_DURATION_SECONDS,
         metrics::Unit::Seconds,

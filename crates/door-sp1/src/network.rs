@@ -32,7 +32,10 @@ impl ProverNetwork for Door {
     }
 
     async fn get_balance(&self, request: Request<GetBalanceRequest>) -> Reply<GetBalanceResponse> {
-        observed("GetBalance", async { market::balance(self, &request.get_ref().address) }).await
+        observed("GetBalance", async {
+            market::balance(self, &request.get_ref().address)
+        })
+        .await
     }
 
     async fn get_program(&self, request: Request<GetProgramRequest>) -> Reply<GetProgramResponse> {
@@ -47,7 +50,10 @@ impl ProverNetwork for Door {
         &self,
         request: Request<GetProofRequestParamsRequest>,
     ) -> Reply<GetProofRequestParamsResponse> {
-        observed("GetProofRequestParams", async { market::params(self, request.get_ref().mode) }).await
+        observed("GetProofRequestParams", async {
+            market::params(self, request.get_ref().mode)
+        })
+        .await
     }
 
     async fn get_provers_by_uptime(&self, _: Request<GetProversByUptimeRequest>) -> Reply<GetProversByUptimeResponse> {
@@ -62,14 +68,22 @@ impl ProverNetwork for Door {
         &self,
         request: Request<GetProofRequestStatusRequest>,
     ) -> Reply<GetProofRequestStatusResponse> {
-        observed("GetProofRequestStatus", status::get(self, &request.get_ref().request_id)).await
+        observed(
+            "GetProofRequestStatus",
+            status::get(self, &request.get_ref().request_id),
+        )
+        .await
     }
 
     async fn get_proof_request_details(
         &self,
         request: Request<GetProofRequestDetailsRequest>,
     ) -> Reply<GetProofRequestDetailsResponse> {
-        observed("GetProofRequestDetails", details::get(self, &request.get_ref().request_id)).await
+        observed(
+            "GetProofRequestDetails",
+            details::get(self, &request.get_ref().request_id),
+        )
+        .await
     }
 
     async fn get_filtered_proof_requests(

@@ -1,6 +1,7 @@
 //! Registered programs. The core checks that an executable really has the hash that it is registered under, so that a
 //! program found here may be used by everybody.
 
+use alloy_primitives::hex;
 use bytes::Bytes;
 use hierophant_core::ports::Registration;
 use tonic::Status;
@@ -22,8 +23,13 @@ const VK_MAX_BYTES: usize = 64 * 1024;
 /// Finds a program. `NotFound` makes clients register it.
 pub(crate) async fn get(door: &Door, request: GetProgramRequest) -> Result<GetProgramResponse, Status> {
     vk_hash(&request.vk_hash)?;
-    let found = door.clients.program(door.name.clone(), request.vk_hash.to_vec()).await.map_err(refusal::of_core)?;
-    let row = found.ok_or_else(|| Status::not_found("this program is not registered here; register it with CreateProgram"))?;
+    let found = door
+        .clients
+        .program(door.name.clone(), request.vk_hash.to_vec())
+        .await
+        .map_err(refusal::of_core)?;
+    let row = found
+        .ok_or_else(|| Status::not_found("this program is not registered here; register it with CreateProgram"))?;
     Ok(GetProgramResponse {
         program: Some(Program {
             vk_hash: row.id.into(),
@@ -49,7 +55,9 @@ pub(crate) async fn create(door: &Door, envelope: SignedRequest) -> Result<Creat
             door.settings.toolchain
         )));
     }
-    let upload = door.upload(&body.program_uri, signed.by, PROGRAM_ROLE, "program_uri").await?;
+    let upload = door
+        .upload(&body.program_uri, signed.by, PROGRAM_ROLE, "program_uri")
+        .await?;
     let registration = Registration {
         owner: door.requester(signed.by),
         system: door.system.clone(),
@@ -58,9 +66,16 @@ pub(crate) async fn create(door: &Door, envelope: SignedRequest) -> Result<Creat
         vk: body.vk.to_vec(),
         artifact: upload.id,
     };
-    door.clients.register_program(registration).await.map_err(refusal::of_core)?;
-    tracing::info!(artifact.id = %upload.id, requester = %signed.by, "program {} registered", upload.id);
-    Ok(CreateProgramResponse { tx_hash: Bytes::copy_from_slice(&tx_hash), body: Some(Empty {}) })
+    door.clients
+        .register_program(registration)
+        .await
+        .map_err(refusal::of_core)?;
+    let program = hex::encode_prefixed(&body.vk_hash);
+    tracing::info!(program.id = program, artifact.id = %upload.id, requester = %signed.by, "program {program} registered");
+    Ok(CreateProgramResponse {
+        tx_hash: Bytes::copy_from_slice(&tx_hash),
+        body: Some(Empty {}),
+    })
 }
 
 /// Refuses what cannot be a vk hash.
@@ -68,6 +83,9 @@ pub(crate) fn vk_hash(bytes: &[u8]) -> Result<(), Status> {
     if bytes.len() == HASH_BYTES {
         Ok(())
     } else {
-        Err(Status::invalid_argument(format!("a vk_hash has 32 bytes, not {}", bytes.len())))
+        Err(Status::invalid_argument(format!(
+            "a vk_hash has 32 bytes, not {}",
+            bytes.len()
+        )))
     }
 }

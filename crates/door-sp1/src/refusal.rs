@@ -29,7 +29,9 @@ pub(crate) fn of_signature(BadSignature(why): BadSignature) -> Status {
 
 /// A request id that was never given out here, or whose request is gone.
 pub(crate) fn unknown_request() -> Status {
-    Status::not_found("there is no such proof request here; ids are 32 bytes and belong to the network that gave them out")
+    Status::not_found(
+        "there is no such proof request here; ids are 32 bytes and belong to the network that gave them out",
+    )
 }
 
 #[cfg(test)]

@@ -55,11 +55,15 @@ impl DoorSettings {
     /// Says what is wrong, if something is.
     pub fn check(&self) -> Result<(), BadSettings> {
         if self.modes.is_empty() {
-            return Err(BadSettings("no kind of proof is served: name at least one of core, compressed, plonk, groth16".to_owned()));
+            return Err(BadSettings(
+                "no kind of proof is served: name at least one of core, compressed, plonk, groth16".to_owned(),
+            ));
         }
         for kind in &self.modes {
             if mode_of(kind) == ProofMode::UnspecifiedProofMode {
-                return Err(BadSettings(format!("{kind} is no kind of proof; there are core, compressed, plonk, groth16")));
+                return Err(BadSettings(format!(
+                    "{kind} is no kind of proof; there are core, compressed, plonk, groth16"
+                )));
             }
         }
         if self.max_deadline.0 <= 0 || self.fulfilled_lifetime.0 < 0 {
@@ -99,9 +103,30 @@ mod tests {
     fn settings_are_checked() {
         let good = DoorSettings::default();
         assert_eq!(good.check(), Ok(()));
-        assert!(DoorSettings { modes: vec![], ..good.clone() }.check().is_err());
-        assert!(DoorSettings { modes: vec![Name::literal("stark")], ..good.clone() }.check().is_err());
-        assert!(DoorSettings { max_deadline: Millis(0), ..good }.check().is_err());
+        assert!(
+            DoorSettings {
+                modes: vec![],
+                ..good.clone()
+            }
+            .check()
+            .is_err()
+        );
+        assert!(
+            DoorSettings {
+                modes: vec![Name::literal("stark")],
+                ..good.clone()
+            }
+            .check()
+            .is_err()
+        );
+        assert!(
+            DoorSettings {
+                max_deadline: Millis(0),
+                ..good
+            }
+            .check()
+            .is_err()
+        );
     }
 
     #[test]

@@ -5,18 +5,17 @@
 //! said of a program that is at fault and of nothing else, because clients then change the program's input.
 
 use bytes::Bytes;
-use hierophant_domain::{
-    Execution, Failure, FailureClass, ProgramFault, RequestState, Timestamp, time::Millis,
-};
+use hierophant_domain::{Execution, Failure, FailureClass, ProgramFault, RequestState, Timestamp, time::Millis};
 use hierophant_store::RequestStatus;
 use tonic::Status;
 
 use crate::{
     door::Door,
-    ids, refusal,
+    ids,
     proto::types::{
         ExecuteFailureCause, ExecutionStatus, FulfillmentStatus, GetProofRequestStatusResponse, ProofRequestError,
     },
+    refusal,
 };
 
 /// Clients give up by their own clocks when the deadline shown has passed: it is shown this much later, so that how a
@@ -38,7 +37,9 @@ fn reply(door: &Door, sealed: &[u8], status: &RequestStatus) -> Result<GetProofR
     let proof_uri = match (status.state, &status.proof) {
         (RequestState::Fulfilled, Some(proof)) => Some(door.clients.output_url(status.id, PROOF_OUTPUT, proof)),
         (RequestState::Fulfilled, None) => {
-            return Err(Status::internal("the request is fulfilled and its proof cannot be found; tell the operator of this network"));
+            return Err(Status::internal(
+                "the request is fulfilled and its proof cannot be found; tell the operator of this network",
+            ));
         }
         (RequestState::Open | RequestState::Failed | RequestState::Cancelled | RequestState::Expired, _) => None,
     };
@@ -99,7 +100,10 @@ fn is_programs_fault(failure: &Failure) -> bool {
 
 /// Why the program could not be run to its end.
 pub(crate) fn fail_cause(failure: Option<&Failure>) -> ExecuteFailureCause {
-    let Some(fault) = failure.filter(|failure| is_programs_fault(failure)).and_then(|failure| failure.fault) else {
+    let Some(fault) = failure
+        .filter(|failure| is_programs_fault(failure))
+        .and_then(|failure| failure.fault)
+    else {
         return ExecuteFailureCause::UnspecifiedExecutionFailureCause;
     };
     match fault {
@@ -118,7 +122,9 @@ pub(crate) fn fail_cause(failure: Option<&Failure>) -> ExecuteFailureCause {
 
 /// Whose fault it was. A request taken back, or one that ran out of time, has no fault of its own.
 pub(crate) fn error(failure: Option<&Failure>) -> ProofRequestError {
-    let Some(failure) = failure else { return ProofRequestError::UnspecifiedProofRequestFailure };
+    let Some(failure) = failure else {
+        return ProofRequestError::UnspecifiedProofRequestFailure;
+    };
     match failure.class {
         FailureClass::Program | FailureClass::Input => ProofRequestError::ExecutionFailure,
         FailureClass::InvalidProof => ProofRequestError::VerificationFailure,

@@ -7,9 +7,7 @@
 use alloy_primitives::Address;
 use bytes::Bytes;
 use hierophant_core::ports::Submission;
-use hierophant_domain::{
-    BlobRef, Input, Kind, Limits, Name, Timestamp, Visibility, request::ProgramRef,
-};
+use hierophant_domain::{BlobRef, Input, Kind, Limits, Name, Timestamp, Visibility, request::ProgramRef};
 use hierophant_store::{ArtifactRow, ProgramRow};
 use prost::Message;
 use tonic::Status;
@@ -41,7 +39,11 @@ pub(crate) async fn request_proof(door: &Door, envelope: SignedRequest) -> Resul
     let wish = decode::proof_wish(signed.body)?;
     let stdin = door.upload(&wish.stdin_uri, signed.by, STDIN_ROLE, "stdin_uri").await?;
     let (kind, deadline) = policy(door, &wish)?;
-    let program = door.clients.program(door.name.clone(), wish.vk_hash.to_vec()).await.map_err(refusal::of_core)?;
+    let program = door
+        .clients
+        .program(door.name.clone(), wish.vk_hash.to_vec())
+        .await
+        .map_err(refusal::of_core)?;
     let program = program.ok_or_else(|| {
         Status::failed_precondition(
             "the program of this vk_hash is not registered here; register it with CreateProgram (clients of the SDK do it when \
@@ -55,7 +57,9 @@ pub(crate) async fn request_proof(door: &Door, envelope: SignedRequest) -> Resul
     let sealed = door.ids.seal(id);
     Ok(RequestProofResponse {
         tx_hash: Bytes::copy_from_slice(&ids::tx_hash(&sealed)),
-        body: Some(RequestProofResponseBody { request_id: Bytes::copy_from_slice(&sealed) }),
+        body: Some(RequestProofResponseBody {
+            request_id: Bytes::copy_from_slice(&sealed),
+        }),
     })
 }
 
@@ -65,9 +69,16 @@ pub(crate) async fn cancel(door: &Door, envelope: SignedRequest) -> Result<Cance
     let tx_hash = ids::tx_hash(&signed.body);
     let body: CancelRequestRequestBody = door::decoded(signed.body)?;
     let id = door.request_id(&body.request_id)?;
-    let cancelled = door.clients.cancel(id, door.requester(signed.by)).await.map_err(refusal::of_core)?;
+    let cancelled = door
+        .clients
+        .cancel(id, door.requester(signed.by))
+        .await
+        .map_err(refusal::of_core)?;
     tracing::info!(request.id = %id, requester = %signed.by, cancelled, "cancellation of request {id} asked for");
-    Ok(CancelRequestResponse { tx_hash: Bytes::copy_from_slice(&tx_hash), body: Some(Empty {}) })
+    Ok(CancelRequestResponse {
+        tx_hash: Bytes::copy_from_slice(&tx_hash),
+        body: Some(Empty {}),
+    })
 }
 
 /// Whether this network does what is asked for at all.
@@ -141,9 +152,18 @@ fn submission(
         system: door.system.clone(),
         kind,
         toolchain: door.settings.toolchain.clone(),
-        program: Some(ProgramRef { id: wish.vk_hash.to_vec(), artifact: program.artifact }),
-        inputs: vec![Input { name: Name::literal(STDIN_INPUT), blob: BlobRef::Artifact(stdin.id) }],
-        limits: Limits { cycles: limit(wish.cycle_limit), gas: limit(wish.gas_limit) },
+        program: Some(ProgramRef {
+            id: wish.vk_hash.to_vec(),
+            artifact: program.artifact,
+        }),
+        inputs: vec![Input {
+            name: Name::literal(STDIN_INPUT),
+            blob: BlobRef::Artifact(stdin.id),
+        }],
+        limits: Limits {
+            cycles: limit(wish.cycle_limit),
+            gas: limit(wish.gas_limit),
+        },
         expected_public_values: wish.auction.as_ref().and_then(|auction| auction.public_values_hash),
         private: wish.stdin_private || stdin.visibility == Visibility::Private,
         execute: true,

@@ -17,7 +17,7 @@ use crate::{
 
 /// How long a program may take from its start until it listens, and from a signal to its end. Generous: a machine that
 /// runs all tests at once is slow, and a program that hangs is found all the same.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What the coordinator writes into its data folder once both ports are bound: `{"grpc": ADDRESS, "http": ADDRESS}`.
 const ADDRESSES: &str = "addresses.json";
 /// Set to keep the folder of a test, with settings, data and logs.

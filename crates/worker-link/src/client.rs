@@ -117,7 +117,9 @@ impl Link {
             state.resume(*token);
         }
         let dialer = connection::Dialer::new(settings, state, told, events);
-        thread::Builder::new().name("worker-link".into()).spawn(move || runtime.block_on(dialer.run()))?;
+        thread::Builder::new()
+            .name("worker-link".into())
+            .spawn(move || runtime.block_on(dialer.run()))?;
         Ok((Self { commands }, heard))
     }
 

@@ -59,7 +59,7 @@ impl LinkSettings {
             token,
             version: version.into(),
             register_within: Duration::from_secs(10),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
             stall: Duration::from_secs(10),
         }
     }
@@ -94,7 +94,9 @@ impl WorkerLinkService {
     }
 
     fn authorize(&self, metadata: &MetadataMap) -> Result<(), Status> {
-        let Some(wanted) = &self.settings.token else { return Ok(()) };
+        let Some(wanted) = &self.settings.token else {
+            return Ok(());
+        };
         let given = metadata.get("authorization").and_then(|value| value.to_str().ok());
         match given.and_then(|value| value.strip_prefix("Bearer ")) {
             // Comparing secrets takes the same time wherever they differ.
@@ -114,7 +116,9 @@ impl WorkerLink for WorkerLinkService {
     type OpenStream = Pin<Box<dyn Stream<Item = Result<ToWorker, Status>> + Send>>;
 
     async fn open(&self, request: Request<Streaming<FromWorker>>) -> Result<Response<Self::OpenStream>, Status> {
-        let address = request.remote_addr().map_or_else(String::new, |address| address.to_string());
+        let address = request
+            .remote_addr()
+            .map_or_else(String::new, |address| address.to_string());
         self.authorize(request.metadata()).inspect_err(|refusal| {
             tracing::warn!(worker.address = %address, "refused a worker: {}", refusal.message());
         })?;

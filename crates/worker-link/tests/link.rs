@@ -1,5 +1,7 @@
 //! Both ends over a real connection: who gets in, what is repeated, what is bounded.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::{sync::atomic::Ordering, time::Duration};
@@ -33,7 +35,11 @@ fn settings(url: String) -> ClientSettings {
 }
 
 fn start(settings: ClientSettings) -> (Link, mpsc::Receiver<Event>) {
-    let offered = proto::Capabilities { slots: 1, prefetch: 1, ..Default::default() };
+    let offered = proto::Capabilities {
+        slots: 1,
+        prefetch: 1,
+        ..Default::default()
+    };
     Link::start(settings, offered, Vec::new(), &[]).unwrap()
 }
 
@@ -49,10 +55,10 @@ async fn event<T>(events: &mut mpsc::Receiver<Event>, find: impl Fn(&Event) -> O
             seen.push(event);
         }
     };
-    match tokio::time::timeout(PATIENCE, search).await {
-        Ok(found) => found,
-        Err(_) => panic!("the event did not come; these did: {seen:#?}"),
-    }
+    let Ok(found) = tokio::time::timeout(PATIENCE, search).await else {
+        panic!("the event did not come; these did: {seen:#?}")
+    };
+    found
 }
 
 async fn connected(events: &mut mpsc::Receiver<Event>) {
@@ -60,12 +66,26 @@ async fn connected(events: &mut mpsc::Receiver<Event>) {
 }
 
 async fn leased(events: &mut mpsc::Receiver<Event>) -> LeaseToken {
-    event(events, |event| if let Event::Lease(lease) = event { Some(lease.token) } else { None }).await
+    event(events, |event| {
+        if let Event::Lease(lease) = event {
+            Some(lease.token)
+        } else {
+            None
+        }
+    })
+    .await
 }
 
 fn result() -> proto::Result {
-    let output = proto::Output { name: "proof".into(), at: Some(proto::output::At::Inline(b"proof".to_vec())) };
-    proto::Result { outputs: vec![output], cycles: Some(u64::MAX), ..Default::default() }
+    let output = proto::Output {
+        name: "proof".into(),
+        at: Some(proto::output::At::Inline(b"proof".to_vec())),
+    };
+    proto::Result {
+        outputs: vec![output],
+        cycles: Some(u64::MAX),
+        ..Default::default()
+    }
 }
 
 /// A worker that says exactly what a test wants.
@@ -96,7 +116,10 @@ impl Raw {
             worker_id: vec![7; 16],
             name: "raw".into(),
             version: "raw 1".into(),
-            capabilities: Some(proto::Capabilities { slots: 1, ..Default::default() }),
+            capabilities: Some(proto::Capabilities {
+                slots: 1,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         change(&mut register);
@@ -104,7 +127,9 @@ impl Raw {
     }
 
     async fn hear(&mut self) -> Option<to_worker::Message> {
-        let message = tokio::time::timeout(PATIENCE, self.inbound.message()).await.expect("nothing was said");
+        let message = tokio::time::timeout(PATIENCE, self.inbound.message())
+            .await
+            .expect("nothing was said");
         message.expect("the stream broke")?.message
     }
 
@@ -125,31 +150,60 @@ async fn another_version_is_refused_with_what_to_do() {
     let mut raw = Raw::open(coordinator.url(), None).await.unwrap();
     raw.register(|register| register.protocol = 2).await;
     let (reason, retry) = raw.refused().await;
-    assert!(reason.contains("version 2") && reason.contains("same release") && !retry, "{reason}");
+    assert!(
+        reason.contains("version 2") && reason.contains("same release") && !retry,
+        "{reason}"
+    );
     assert!(coordinator.core.calls().is_empty());
 }
 
 #[tokio::test]
 async fn the_token_is_asked_for_before_anything_else() {
-    let coordinator = Coordinator::start(&Fake::new(), |link| link.token = Some(Secret::new("right-and-long-enough"))).await;
-    for wrong in [None, Some("Bearer wrong"), Some("right-and-long-enough"), Some("Bearer right-and-long-enougi")] {
-        let status = Raw::open(coordinator.url(), wrong).await.err().expect("must be refused");
+    let coordinator = Coordinator::start(&Fake::new(), |link| {
+        link.token = Some(Secret::new("right-and-long-enough"));
+    })
+    .await;
+    for wrong in [
+        None,
+        Some("Bearer wrong"),
+        Some("right-and-long-enough"),
+        Some("Bearer right-and-long-enougi"),
+    ] {
+        let status = Raw::open(coordinator.url(), wrong)
+            .await
+            .err()
+            .expect("must be refused");
         assert_eq!(status.code(), Code::Unauthenticated);
         assert!(status.message().contains("worker_token"), "{status}");
         assert!(!status.message().contains("right"), "{status}");
     }
-    let raw = Raw::open(coordinator.url(), Some("Bearer right-and-long-enough")).await.unwrap();
+    let raw = Raw::open(coordinator.url(), Some("Bearer right-and-long-enough"))
+        .await
+        .unwrap();
     raw.register(|_| {}).await;
     coordinator.core.registration(1).await;
 }
 
 #[tokio::test]
 async fn the_client_tells_that_its_token_is_wrong_and_presents_the_right_one() {
-    let coordinator = Coordinator::start(&Fake::new(), |link| link.token = Some(Secret::new("right-and-long-enough"))).await;
+    let coordinator = Coordinator::start(&Fake::new(), |link| {
+        link.token = Some(Secret::new("right-and-long-enough"));
+    })
+    .await;
     let (_link, mut events) = start(settings(coordinator.url()));
-    let why = event(&mut events, |event| if let Event::Refused(why) = event { Some(why.clone()) } else { None }).await;
+    let why = event(&mut events, |event| {
+        if let Event::Refused(why) = event {
+            Some(why.clone())
+        } else {
+            None
+        }
+    })
+    .await;
     assert!(why.contains("token"), "{why}");
-    let right = ClientSettings { token: Some(Secret::new("right-and-long-enough")), ..settings(coordinator.url()) };
+    let right = ClientSettings {
+        token: Some(Secret::new("right-and-long-enough")),
+        ..settings(coordinator.url())
+    };
     let (_link, mut events) = start(right);
     connected(&mut events).await;
 }
@@ -176,7 +230,12 @@ async fn who_does_not_register_or_falls_silent_is_cut_off() {
 async fn malformed_registrations_and_messages_end_the_stream() {
     let coordinator = Coordinator::start(&Fake::new(), |_| {}).await;
     let mut many = Raw::open(coordinator.url(), None).await.unwrap();
-    let kind = proto::Capability { role: "prove".into(), system: "s".into(), kind: "k".into(), ..Default::default() };
+    let kind = proto::Capability {
+        role: "prove".into(),
+        system: "s".into(),
+        kind: "k".into(),
+        ..Default::default()
+    };
     many.register(|register| {
         register.capabilities.as_mut().unwrap().kinds = vec![kind; CAPABILITIES_MAX + 1];
     })
@@ -185,13 +244,19 @@ async fn malformed_registrations_and_messages_end_the_stream() {
     assert!(reason.contains("257") && !retry, "{reason}");
 
     let mut early = Raw::open(coordinator.url(), None).await.unwrap();
-    early.say(from_worker::Message::Heartbeat(proto::Heartbeat::default())).await;
+    early
+        .say(from_worker::Message::Heartbeat(proto::Heartbeat::default()))
+        .await;
     assert!(early.refused().await.0.contains("must be Register"));
 
     let mut odd = Raw::open(coordinator.url(), None).await.unwrap();
     odd.register(|_| {}).await;
     odd.hear().await;
-    odd.say(from_worker::Message::Heartbeat(proto::Heartbeat { leases: vec![vec![1; 3]], reserved: vec![] })).await;
+    odd.say(from_worker::Message::Heartbeat(proto::Heartbeat {
+        leases: vec![vec![1; 3]],
+        reserved: vec![],
+    }))
+    .await;
     assert!(odd.refused().await.0.contains("16 bytes"));
     assert!(!coordinator.core.disconnection(1).await.1);
 }
@@ -205,13 +270,23 @@ async fn an_oversized_output_fails_its_lease_and_is_not_wanted_again() {
     let token = coordinator.core.lease(vec![]).await;
     assert!(matches!(raw.hear().await, Some(to_worker::Message::Lease(_))));
     let at = Some(proto::output::At::Inline(vec![0; INLINE_MAX_BYTES + 1]));
-    let outputs = vec![proto::Output { name: "proof".into(), at }];
+    let outputs = vec![proto::Output {
+        name: "proof".into(),
+        at,
+    }];
     let lease = token.as_bytes().to_vec();
-    raw.say(from_worker::Message::Result(proto::Result { lease, outputs, ..Default::default() })).await;
+    raw.say(from_worker::Message::Result(proto::Result {
+        lease,
+        outputs,
+        ..Default::default()
+    }))
+    .await;
     let failure = coordinator.core.failure(token).await;
     assert_eq!(failure.class, FailureClass::Prover);
     assert!(failure.message.contains("uploaded"), "{}", failure.message);
-    let Some(to_worker::Message::Revoked(revoked)) = raw.hear().await else { panic!("not revoked") };
+    let Some(to_worker::Message::Revoked(revoked)) = raw.hear().await else {
+        panic!("not revoked")
+    };
     assert_eq!(revoked.lease, token.as_bytes());
 }
 
@@ -250,7 +325,11 @@ async fn a_cut_connection_keeps_leases_and_repeats_reports_until_they_are_acknow
     assert_eq!(acknowledged.await, finished);
     assert_eq!(core.delivery(finished).await.record.cycles, Some(u64::MAX));
     cut(&proxy, Some(coordinator.address));
-    assert_eq!(core.registration(4).await.1, vec![running], "what is acknowledged is forgotten");
+    assert_eq!(
+        core.registration(4).await.1,
+        vec![running],
+        "what is acknowledged is forgotten"
+    );
 }
 
 #[tokio::test]
@@ -263,7 +342,13 @@ async fn what_the_coordinator_gave_away_is_revoked() {
     let first = core.lease(vec![]).await;
     leased(&mut events).await;
     core.gone.lock().unwrap().insert(first);
-    let revoked = |event: &Event| if let Event::Revoked(token, _) = event { Some(*token) } else { None };
+    let revoked = |event: &Event| {
+        if let Event::Revoked(token, _) = event {
+            Some(*token)
+        } else {
+            None
+        }
+    };
     assert_eq!(event(&mut events, revoked).await, first, "by the answer to a heartbeat");
 
     core.gone.lock().unwrap().clear();
@@ -274,12 +359,23 @@ async fn what_the_coordinator_gave_away_is_revoked() {
     leased(&mut events).await;
     core.gone.lock().unwrap().insert(second);
     cut(&proxy, Some(coordinator.address));
-    assert_eq!(event(&mut events, revoked).await, second, "by the answer to the registration");
+    assert_eq!(
+        event(&mut events, revoked).await,
+        second,
+        "by the answer to the registration"
+    );
 
     let third = core.lease(vec![]).await;
     leased(&mut events).await;
-    core.assign(Assignment::Revoke(third, "cancelled\nby its owner".into())).await;
-    let reason = |event: &Event| if let Event::Revoked(_, reason) = event { Some(reason.clone()) } else { None };
+    core.assign(Assignment::Revoke(third, "cancelled\nby its owner".into()))
+        .await;
+    let reason = |event: &Event| {
+        if let Event::Revoked(_, reason) = event {
+            Some(reason.clone())
+        } else {
+            None
+        }
+    };
     assert_eq!(event(&mut events, reason).await, "cancelled by its owner");
 }
 
@@ -295,7 +391,12 @@ async fn a_worker_that_never_reads_is_cut_off() {
     let input = inline("stdin", vec![7; INLINE_MAX_BYTES]);
     // Queues and windows take a few hundred; the port is closed long before this ends.
     let mut taken = 0;
-    while taken < 10_000 && sender.send(Assignment::Lease(Box::new(task(vec![input.clone()])))).await.is_ok() {
+    while taken < 10_000
+        && sender
+            .send(Assignment::Lease(Box::new(task(vec![input.clone()]))))
+            .await
+            .is_ok()
+    {
         taken += 1;
     }
     assert!(taken < 10_000, "leases were buffered without a bound");
@@ -328,12 +429,21 @@ async fn a_drained_worker_says_good_bye() {
     let token = core.lease(vec![]).await;
     leased(&mut events).await;
     link.drain().await;
-    link.report(token, Report::Failed(proto::failure::Class::Prover, "it crashed".into())).await;
+    link.report(
+        token,
+        Report::Failed(proto::failure::Class::Prover, "it crashed".into()),
+    )
+    .await;
     link.close().await;
     assert_eq!(core.disconnection(1).await, ("the worker hung up".to_owned(), true));
     let calls = core.calls();
     assert!(calls.iter().any(|call| matches!(call, Call::Drained)));
-    assert!(calls.iter().any(|call| matches!(call, Call::Failed(of, _) if *of == token)), "what was queued is sent first");
+    assert!(
+        calls
+            .iter()
+            .any(|call| matches!(call, Call::Failed(of, _) if *of == token)),
+        "what was queued is sent first"
+    );
 }
 
 #[tokio::test]
@@ -346,7 +456,14 @@ async fn a_stopping_coordinator_is_not_held_up_and_the_worker_comes_back() {
     let token = core.lease(vec![]).await;
     leased(&mut events).await;
     coordinator.stop().await;
-    let why = event(&mut events, |event| if let Event::Disconnected(why) = event { Some(why.clone()) } else { None }).await;
+    let why = event(&mut events, |event| {
+        if let Event::Disconnected(why) = event {
+            Some(why.clone())
+        } else {
+            None
+        }
+    })
+    .await;
     assert!(why.contains("stopping"), "{why}");
     let next = Coordinator::start(&core, |_| {}).await;
     cut(&proxy, Some(next.address));
@@ -359,16 +476,42 @@ async fn updates_and_progress_arrive() {
     let coordinator = Coordinator::start(&core, |_| {}).await;
     let (link, mut events) = start(settings(coordinator.url()));
     connected(&mut events).await;
-    let kind = proto::Capability { role: "prove".into(), system: "mock".into(), kind: "core".into(), ..Default::default() };
-    link.capabilities(proto::Capabilities { kinds: vec![kind], slots: 2, ..Default::default() }).await;
+    let kind = proto::Capability {
+        role: "prove".into(),
+        system: "mock".into(),
+        kind: "core".into(),
+        ..Default::default()
+    };
+    link.capabilities(proto::Capabilities {
+        kinds: vec![kind],
+        slots: 2,
+        ..Default::default()
+    })
+    .await;
     core.serves("core").await;
     let token = core.lease(vec![]).await;
     leased(&mut events).await;
     let lease = token.as_bytes().to_vec();
-    link.progress(proto::Progress { lease, phase: "prove".into(), done: 1, total: 2, overall_bp: 5000 });
-    let told = |calls: &[Call]| calls.iter().any(|call| matches!(call, Call::Progress(_, p) if p.overall_bp == 5000)).then_some(());
+    link.progress(proto::Progress {
+        lease,
+        phase: "prove".into(),
+        done: 1,
+        total: 2,
+        overall_bp: 5000,
+    });
+    let told = |calls: &[Call]| {
+        calls
+            .iter()
+            .any(|call| matches!(call, Call::Progress(_, p) if p.overall_bp == 5000))
+            .then_some(())
+    };
     core.wait_for("progress", told).await;
     link.release(token, "no room").await;
-    let released = |calls: &[Call]| calls.iter().any(|call| matches!(call, Call::Released(of, _) if *of == token)).then_some(());
+    let released = |calls: &[Call]| {
+        calls
+            .iter()
+            .any(|call| matches!(call, Call::Released(of, _) if *of == token))
+            .then_some(())
+    };
     core.wait_for("release", released).await;
 }

@@ -79,7 +79,12 @@ struct CircuitsArgs {
 impl Cli {
     /// Does what the command line says.
     pub fn run(self) -> ExitCode {
-        let layers = self.set.iter().fold(Layers::new().file(self.config).process_environment(), |l, set| l.set(set));
+        let layers = self
+            .set
+            .iter()
+            .fold(Layers::new().file(self.config).process_environment(), |l, set| {
+                l.set(set)
+            });
         match self.command.unwrap_or(Command::Run) {
             Command::Config(ConfigCommand::Init) => print(&example_file::<Settings>()),
             Command::Config(ConfigCommand::Check) => with(&layers, |_| print("The settings are sound.\n")),
@@ -120,12 +125,18 @@ fn circuits(verb: &str, args: &CircuitsArgs, settings: &Settings) -> ExitCode {
     let prover: &Prover = match (args.prover, &settings.provers[..]) {
         (None, [only]) => only,
         (None, many) => {
-            return complain(&format!("there are {} provers: name one with --prover NUMBER", many.len()), EXIT_USAGE);
+            return complain(
+                &format!("there are {} provers: name one with --prover NUMBER", many.len()),
+                EXIT_USAGE,
+            );
         }
         (Some(number), many) => match number.checked_sub(1).and_then(|index| many.get(index)) {
             Some(prover) => prover,
             None => {
-                return complain(&format!("there is no prover {number}: there are {}", many.len()), EXIT_USAGE);
+                return complain(
+                    &format!("there is no prover {number}: there are {}", many.len()),
+                    EXIT_USAGE,
+                );
             }
         },
     };
@@ -135,7 +146,13 @@ fn circuits(verb: &str, args: &CircuitsArgs, settings: &Settings) -> ExitCode {
         .args(&args.args)
         .envs(prover.env.iter().map(|(name, secret)| (name, secret.expose())))
         .exec();
-    complain(&format!("cannot run {}: {failed}; check `executable`", prover.executable.display()), 1)
+    complain(
+        &format!(
+            "cannot run {}: {failed}; check `executable`",
+            prover.executable.display()
+        ),
+        1,
+    )
 }
 
 fn print(text: &str) -> ExitCode {
@@ -162,7 +179,15 @@ mod tests {
 
     #[test]
     fn settings_can_be_given_after_the_command() {
-        let cli = Cli::parse_from(["contemplant", "config", "show", "--set", "slots=2", "--set", "prefetch=0"]);
+        let cli = Cli::parse_from([
+            "contemplant",
+            "config",
+            "show",
+            "--set",
+            "slots=2",
+            "--set",
+            "prefetch=0",
+        ]);
         assert_eq!(cli.set, ["slots=2", "prefetch=0"]);
     }
 }

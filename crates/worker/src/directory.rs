@@ -47,7 +47,13 @@ impl DataDirectory {
             move |source| DirectoryError::Io { path, source }
         };
         let root = std::path::absolute(root).map_err(failed(root))?;
-        let make = |path: &Path| fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path));
+        let make = |path: &Path| {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .map_err(failed(path))
+        };
         make(&root)?;
         fs::set_permissions(&root, Permissions::from_mode(0o700)).map_err(failed(&root))?;
         let lock = File::create(root.join("lock")).map_err(failed(&root.join("lock")))?;

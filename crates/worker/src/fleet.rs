@@ -69,11 +69,8 @@ impl Fleet {
             supervisors: TaskTracker::new(),
         });
         for station in &fleet.stations {
-            let supervisor = Arc::clone(station).supervise(
-                fleet.changed.clone(),
-                fleet.stopping.clone(),
-                fleet.killing.clone(),
-            );
+            let supervisor =
+                Arc::clone(station).supervise(fleet.changed.clone(), fleet.stopping.clone(), fleet.killing.clone());
             fleet.supervisors.spawn(supervisor);
         }
         fleet
@@ -102,7 +99,10 @@ impl Fleet {
 
     /// Names and states of the provers, for people.
     pub fn conditions(&self) -> Vec<(String, String)> {
-        self.stations.iter().map(|station| (station.name().to_owned(), station.condition())).collect()
+        self.stations
+            .iter()
+            .map(|station| (station.name().to_owned(), station.condition()))
+            .collect()
     }
 
     /// Finds the least busy prover for a task; waits up to `patience` for one to get ready.
@@ -112,9 +112,7 @@ impl Fleet {
             loop {
                 changes.borrow_and_update();
                 let found = self.stations.iter().filter(|station| station.serves(class));
-                if let Some(booking) =
-                    found.min_by_key(|station| station.open_jobs()).and_then(|station| Station::book(station))
-                {
+                if let Some(booking) = found.min_by_key(|station| station.open_jobs()).and_then(Station::book) {
                     return booking;
                 }
                 if changes.changed().await.is_err() {
@@ -123,7 +121,9 @@ impl Fleet {
                 }
             }
         };
-        tokio::time::timeout(patience, search).await.map_err(|_| NoProver { class: class.to_string() })
+        tokio::time::timeout(patience, search).await.map_err(|_| NoProver {
+            class: class.to_string(),
+        })
     }
 
     /// Asks all provers to exit, kills those that do not, and waits until none is left.
@@ -146,13 +146,21 @@ fn spec(settings: &Settings, index: usize, scratch: &Path) -> ProverSpec {
     let mut spec = ProverSpec::new(&prover.executable, scratch);
     spec.name = format!("{} #{}", spec.name, index + 1);
     spec.args.clone_from(&prover.args);
-    spec.env = prover.env.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect();
+    spec.env = prover
+        .env
+        .iter()
+        .map(|(name, secret)| (name.clone(), secret.expose().to_owned()))
+        .collect();
     spec.options.clone_from(&prover.options);
     spec.role = Role::Prove;
     // One prover may use all that the provers may use together; that they do not do so at once is the coordinator's
     // part, which knows what each kind of task takes.
     let limits = [prover.memory_limit, settings.memory];
-    spec.memory_limit_bytes = limits.into_iter().flatten().map(|limit| limit.bytes()).min();
+    spec.memory_limit_bytes = limits
+        .into_iter()
+        .flatten()
+        .map(hierophant_config::types::ByteSize::bytes)
+        .min();
     spec.hello_timeout = HELLO_TIMEOUT;
     spec.heartbeat = HEARTBEAT;
     spec

@@ -84,14 +84,31 @@ impl Held {
                 (Some(token), Ok(entry)) if found.len() < HELD_MAX => found.push((token, entry)),
                 (_, read) => {
                     // Without its entry, which is written last, a result was never complete.
-                    let why = read.err().map_or_else(|| "it is not a result".to_owned(), |error| error.to_string());
+                    let why = read
+                        .err()
+                        .map_or_else(|| "it is not a result".to_owned(), |error| error.to_string());
                     tracing::warn!("removing {}: {why}", path.display());
                     remove(&path);
                 }
             }
         }
-        let known = found.iter().map(|(token, _)| (*token, Known { since: Instant::now(), on_disk: true, entry: None }));
-        Ok((Self { root: root.into(), known: Arc::new(Mutex::new(known.collect())) }, found))
+        let known = found.iter().map(|(token, _)| {
+            (
+                *token,
+                Known {
+                    since: Instant::now(),
+                    on_disk: true,
+                    entry: None,
+                },
+            )
+        });
+        Ok((
+            Self {
+                root: root.into(),
+                known: Arc::new(Mutex::new(known.collect())),
+            },
+            found,
+        ))
     }
 
     /// Makes the directory that outputs of a lease are moved into before [`Self::hold`]. Blocking.
@@ -110,7 +127,14 @@ impl Held {
     /// written is kept in memory and logged: the result is reported all the same.
     pub async fn hold(&self, token: LeaseToken, entry: Entry, at_once: bool) {
         let since = Instant::now();
-        self.lock().insert(token, Known { since, on_disk: false, entry: Some(entry) });
+        self.lock().insert(
+            token,
+            Known {
+                since,
+                on_disk: false,
+                entry: Some(entry),
+            },
+        );
         if at_once {
             self.write(vec![token]).await;
         }
@@ -120,8 +144,16 @@ impl Held {
     pub async fn sweep(&self, all: bool) -> usize {
         let (due, count) = {
             let known = self.lock();
-            let due = |known: &Known| !known.on_disk && known.entry.is_some() && (all || known.since.elapsed() >= HOLD_AFTER);
-            (known.iter().filter(|(_, k)| due(k)).map(|(token, _)| *token).collect::<Vec<_>>(), known.len())
+            let due =
+                |known: &Known| !known.on_disk && known.entry.is_some() && (all || known.since.elapsed() >= HOLD_AFTER);
+            (
+                known
+                    .iter()
+                    .filter(|(_, k)| due(k))
+                    .map(|(token, _)| *token)
+                    .collect::<Vec<_>>(),
+                known.len(),
+            )
         };
         if !due.is_empty() {
             self.write(due).await;
@@ -135,7 +167,12 @@ impl Held {
             let mut known = self.lock();
             // A directory without an entry has outputs only: its lease was revoked on the way.
             let on_disk = |token: &LeaseToken| known.remove(token).is_none_or(|known| known.on_disk);
-            tokens.iter().copied().filter(on_disk).map(|token| self.path(token)).collect()
+            tokens
+                .iter()
+                .copied()
+                .filter(on_disk)
+                .map(|token| self.path(token))
+                .collect()
         };
         if !on_disk.is_empty() {
             blocking(move || on_disk.iter().for_each(|path| remove(path))).await;
@@ -180,18 +217,20 @@ impl Held {
             File::open(&*self.root)?.sync_all()
         });
         if let Err(error) = written {
-            tracing::error!("a result is kept in memory only, it cannot be written to {}: {error}", self.root.display());
+            tracing::error!(
+                "a result is kept in memory only, it cannot be written to {}: {error}",
+                self.root.display()
+            );
         }
         let mut known = self.lock();
-        match known.get_mut(&token) {
+        if let Some(known) = known.get_mut(&token) {
             // Tried once; on disk or not, its directory is removed with it.
-            Some(known) => (known.on_disk, known.entry) = (true, None),
-            None => {
-                // It was settled while it was written.
-                drop(known);
-                remove(&self.path(token));
-            }
+            (known.on_disk, known.entry) = (true, None);
+            return;
         }
+        drop(known);
+        // It was settled while it was written.
+        remove(&self.path(token));
     }
 
     fn path(&self, token: LeaseToken) -> PathBuf {
@@ -205,7 +244,9 @@ impl Held {
 
 fn read(path: &Path) -> io::Result<Entry> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MESSAGE_MAX_BYTES as u64 * 2).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(MESSAGE_MAX_BYTES as u64 * 2)
+        .read_to_end(&mut bytes)?;
     let entry = Entry::decode(&bytes[..]).map_err(io::Error::other)?;
     let plain = |upload: &Upload| upload.file.bytes().all(|byte| byte.is_ascii_digit()) && !upload.file.is_empty();
     if entry.result.is_none() || !entry.uploads.iter().all(plain) {
@@ -240,9 +281,15 @@ mod tests {
     }
 
     fn entry(uploads: &[&str]) -> Entry {
-        let upload = |file: &&str| Upload { url: "http://127.0.0.1:1/artifacts/x".into(), file: (*file).into() };
+        let upload = |file: &&str| Upload {
+            url: "http://127.0.0.1:1/artifacts/x".into(),
+            file: (*file).into(),
+        };
         Entry {
-            result: Some(proto::Result { cycles: Some(7), ..Default::default() }),
+            result: Some(proto::Result {
+                cycles: Some(7),
+                ..Default::default()
+            }),
             uploads: uploads.iter().map(upload).collect(),
             upload_token: "t".into(),
         }
@@ -287,7 +334,11 @@ mod tests {
         fs::write(held.directory(token(2)).unwrap().join("entry"), "not an entry").unwrap();
         fs::create_dir(root.path().join("nonsense")).unwrap();
         held.hold(token(3), entry(&["../../etc/passwd"]), false).await;
-        fs::write(held.directory(token(3)).unwrap().join("entry"), entry(&["../x"]).encode_to_vec()).unwrap();
+        fs::write(
+            held.directory(token(3)).unwrap().join("entry"),
+            entry(&["../x"]).encode_to_vec(),
+        )
+        .unwrap();
         assert!(Held::open(root.path()).unwrap().1.is_empty());
         assert_eq!(on_disk(root.path()), 0);
     }

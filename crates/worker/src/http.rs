@@ -55,7 +55,11 @@ impl Health {
             leases: 0,
             held: 0,
         };
-        Self { identity, fleet, state: Mutex::new(state) }
+        Self {
+            identity,
+            fleet,
+            state: Mutex::new(state),
+        }
     }
 
     /// The loop has turned.
@@ -100,7 +104,12 @@ impl Health {
 pub fn router(health: Arc<Health>, metrics: PrometheusHandle) -> Router {
     let text = move || {
         let page = metrics.render();
-        async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page) }
+        async move {
+            (
+                [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+                page,
+            )
+        }
     };
     Router::new()
         .route("/health", get(registered))
@@ -119,13 +128,21 @@ async fn live(State(health): State<Arc<Health>>) -> Response {
     if silent < LIVE_WITHIN {
         "ok\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("the worker's loop has not turned for {silent:.0?}\n")).into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the worker's loop has not turned for {silent:.0?}\n"),
+        )
+            .into_response()
     }
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     let unready = health.unready();
-    let status = if unready.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if unready.is_none() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let (leases, held) = {
         let state = health.lock();
         (state.leases, state.held)

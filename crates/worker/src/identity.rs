@@ -40,7 +40,10 @@ impl Identity {
     /// Blocking.
     pub fn load(root: &Path, configured: Option<&str>) -> Result<Self, IdentityError> {
         let path = root.join("identity");
-        let failed = |source| IdentityError::Io { path: path.clone(), source };
+        let failed = |source| IdentityError::Io {
+            path: path.clone(),
+            source,
+        };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -54,7 +57,10 @@ impl Identity {
         let id = lines.next().and_then(|line| line.parse().ok());
         let kept = lines.next().filter(|name| !name.is_empty() && name.len() <= 64);
         match (id, kept) {
-            (Some(id), Some(kept)) => Ok(Self { id, name: configured.unwrap_or(kept).to_owned() }),
+            (Some(id), Some(kept)) => Ok(Self {
+                id,
+                name: configured.unwrap_or(kept).to_owned(),
+            }),
             _ => Err(IdentityError::Malformed(path)),
         }
     }
@@ -78,6 +84,9 @@ mod tests {
     fn a_damaged_identity_is_not_replaced_silently() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("identity"), "nonsense").unwrap();
-        assert!(matches!(Identity::load(root.path(), None), Err(IdentityError::Malformed(_))));
+        assert!(matches!(
+            Identity::load(root.path(), None),
+            Err(IdentityError::Malformed(_))
+        ));
     }
 }

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How long a lease that has a slot waits for a prover to get ready (one may be starting again) until it is handed back.
-const PROVER_PATIENCE: Duration = Duration::from_secs(60);
+const PROVER_PATIENCE: Duration = Duration::from_mins(1);
 /// Shortest time between two messages about the progress of one lease within a phase.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Least time that a job is given, whatever is left until its deadline: clocks and networks differ.
@@ -109,7 +109,10 @@ async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
     let prepare = async {
         let inputs = inputs::fetch(workshop, &mut lease).await?;
         // Closed never; a permit goes back when the job ends, in whichever way.
-        let slot = Arc::clone(&workshop.slots).acquire_owned().await.map_err(|_| Stop::Cancelled)?;
+        let slot = Arc::clone(&workshop.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| Stop::Cancelled)?;
         let booking = workshop.fleet.book(&lease.class, PROVER_PATIENCE).await;
         Ok((inputs, slot, booking.map_err(|none| Stop::Release(none.to_string()))?))
     };
@@ -141,7 +144,11 @@ async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
         timeout: Some(deadline.saturating_duration_since(began).max(TIME_MIN)),
         progress: Some(progress_sink(workshop.link.clone(), lease.token)),
     };
-    tracing::debug!(prover.name = booking.process.name(), prover.pid = booking.process.pid(), "proving");
+    tracing::debug!(
+        prover.name = booking.process.name(),
+        prover.pid = booking.process.pid(),
+        "proving"
+    );
     let answered = booking.process.call(booking.process.new_job(), call, options).await;
     drop((running, slot, inputs));
     let reply = answered.map_err(|error| outcome::failure(&error))?;
@@ -185,7 +192,10 @@ async fn deliver(workshop: &Workshop, token: LeaseToken, entry: held::Entry) -> 
         workshop.link.finished(token).await;
         outputs::upload(workshop, token, &entry).await?;
     }
-    workshop.link.report(token, Report::Done(entry.result.unwrap_or_default())).await;
+    workshop
+        .link
+        .report(token, Report::Done(entry.result.unwrap_or_default()))
+        .await;
     Ok(())
 }
 

@@ -25,5 +25,10 @@ mod names;
 pub mod worker;
 
 /// Release and commit, as the worker calls itself: "contemplant 0.1.0 (abc1234)".
-pub const RELEASE: &str =
-    concat!("contemplant ", env!("CARGO_PKG_VERSION"), " (", env!("CONTEMPLANT_COMMIT"), ")");
+pub const RELEASE: &str = concat!(
+    "contemplant ",
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("CONTEMPLANT_COMMIT"),
+    ")"
+);

@@ -13,7 +13,9 @@ pub(crate) struct BadFilter(tracing_subscriber::filter::ParseError);
 /// Begins to log. Once per process.
 pub(crate) fn start(log: &Log) -> Result<(), BadFilter> {
     let filter = EnvFilter::builder().parse(&log.filter).map_err(BadFilter)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
     match log.format {
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init(),
         LogFormat::Json => lines.json().init(),

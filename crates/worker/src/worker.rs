@@ -90,7 +90,10 @@ fn system(error: impl std::fmt::Display) -> WorkerError {
 
 /// Works until it is told to stop.
 pub fn run(settings: &Settings) -> Result<Ended, WorkerError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(system)?;
     let ended = runtime.block_on(live(settings));
     // What still runs are reads and removals of files: nothing to wait for.
     runtime.shutdown_background();
@@ -106,11 +109,16 @@ async fn live(settings: &Settings) -> Result<Ended, WorkerError> {
     let directory = DataDirectory::open(&settings.data_directory)?;
     let identity = Identity::load(directory.root(), settings.name.as_deref())?;
     let found = Held::open(&directory.held());
-    let (held, found) = found.map_err(|source| DirectoryError::Io { path: directory.held(), source })?;
+    let (held, found) = found.map_err(|source| DirectoryError::Io {
+        path: directory.held(),
+        source,
+    })?;
     let ca = certificate(settings)?;
     let transfers = TransferClient::new(http_client(ca.as_deref()).map_err(system)?, Retry::default());
     let address = settings.http_address();
-    let listener = TcpListener::bind(address).await.map_err(|source| WorkerError::Listen { address, source })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| WorkerError::Listen { address, source })?;
     let listens = listener.local_addr().map_err(system)?;
     directory.announce(listens)?;
     tracing::info!(worker.id = %identity.id, worker.name = %identity.name, coordinator = %settings.coordinator,
@@ -118,8 +126,7 @@ async fn live(settings: &Settings) -> Result<Ended, WorkerError> {
 
     let fleet = Fleet::start(settings, &directory.provers());
     let totals = Totals::of(settings);
-    let (link, events) =
-        connect(settings, &identity, ca, totals.offer(&fleet), &found).map_err(system)?;
+    let (link, events) = connect(settings, &identity, ca, totals.offer(&fleet), &found).map_err(system)?;
     let health = Arc::new(Health::new(identity.clone(), Arc::clone(&fleet)));
     let pages = tokio::spawn({
         let router = http::router(Arc::clone(&health), metrics.clone());
@@ -163,9 +170,13 @@ fn leases_max(settings: &Settings) -> usize {
 }
 
 fn certificate(settings: &Settings) -> Result<Option<Vec<u8>>, WorkerError> {
-    let Some(path) = &settings.ca_certificate else { return Ok(None) };
-    let pem = std::fs::read(path)
-        .map_err(|error| WorkerError::Certificate { path: path.clone(), why: error.to_string() })?;
+    let Some(path) = &settings.ca_certificate else {
+        return Ok(None);
+    };
+    let pem = std::fs::read(path).map_err(|error| WorkerError::Certificate {
+        path: path.clone(),
+        why: error.to_string(),
+    })?;
     Ok(Some(pem))
 }
 
@@ -201,8 +212,9 @@ fn connect(
         tracing::info!("{} results of an earlier run are held for the coordinator", found.len());
     }
     let (complete, uploading): (Vec<_>, Vec<_>) = found.iter().partition(|(_, entry)| entry.uploads.is_empty());
-    let reports =
-        complete.into_iter().map(|(token, entry)| (*token, Report::Done(entry.result.clone().unwrap_or_default())));
+    let reports = complete
+        .into_iter()
+        .map(|(token, entry)| (*token, Report::Done(entry.result.clone().unwrap_or_default())));
     let uploading: Vec<_> = uploading.into_iter().map(|(token, _)| *token).collect();
     Link::start(client, offered, reports.collect(), &uploading)
 }
@@ -233,10 +245,16 @@ struct Totals {
 
 impl Totals {
     fn of(settings: &Settings) -> Self {
-        let memory = settings.memory.map_or_else(machine_memory, |memory| memory.bytes());
+        let memory = settings
+            .memory
+            .map_or_else(machine_memory, hierophant_config::types::ByteSize::bytes);
         let shared = rustix::fs::statvfs("/dev/shm").map_or(0, |found| found.f_blocks.saturating_mul(found.f_frsize));
         Self {
-            resources: Resources { memory, shared_memory: shared, devices: 0 },
+            resources: Resources {
+                memory,
+                shared_memory: shared,
+                devices: 0,
+            },
             slots: settings.slots,
             prefetch: settings.prefetch,
         }
@@ -253,7 +271,11 @@ impl Totals {
             kind: name(&capability.kind),
             memory_bytes: capability.needs.memory,
             shared_memory_bytes: capability.needs.shared_memory,
-            labels: capability.labels.iter().map(|(key, value)| (name(key), name(value))).collect(),
+            labels: capability
+                .labels
+                .iter()
+                .map(|(key, value)| (name(key), name(value)))
+                .collect(),
         });
         proto::Capabilities {
             kinds: kinds.collect(),
@@ -270,7 +292,9 @@ fn machine_memory() -> u64 {
     let info = rustix::system::sysinfo();
     let machine = info.totalram.saturating_mul(u64::from(info.mem_unit));
     let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    group.and_then(|text| text.trim().parse().ok()).map_or(machine, |limit: u64| limit.min(machine))
+    group
+        .and_then(|text| text.trim().parse().ok())
+        .map_or(machine, |limit: u64| limit.min(machine))
 }
 
 /// SIGTERM and SIGINT.
@@ -281,7 +305,10 @@ struct Signals {
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {
@@ -397,7 +424,10 @@ impl Worker {
             return;
         }
         if self.leases.len() >= self.leases_max {
-            self.workshop.link.release(token, "the worker holds as many leases as it can").await;
+            self.workshop
+                .link
+                .release(token, "the worker holds as many leases as it can")
+                .await;
             return;
         }
         let span = tracing::info_span!("task", worker.id = %self.identity.id, request.id = %lease.request,
@@ -422,25 +452,38 @@ impl Worker {
             }
             Err(error) => {
                 let task = error.id();
-                let Some(token) = self.leases.iter().find(|(_, working)| working.task == task).map(|(token, _)| *token)
+                let Some(token) = self
+                    .leases
+                    .iter()
+                    .find(|(_, working)| working.task == task)
+                    .map(|(token, _)| *token)
                 else {
                     return;
                 };
                 self.leases.remove(&token);
                 tracing::error!("a job ended by a defect of the worker: {error}");
                 let why = "the worker has a defect; its log has details".to_owned();
-                self.workshop.link.report(token, Report::Failed(proto::failure::Class::Transient, why)).await;
+                self.workshop
+                    .link
+                    .report(token, Report::Failed(proto::failure::Class::Transient, why))
+                    .await;
             }
         }
     }
 
     async fn offer(&self, offers: &mut watch::Receiver<u64>) {
         offers.borrow_and_update();
-        self.workshop.link.capabilities(self.totals.offer(&self.workshop.fleet)).await;
+        self.workshop
+            .link
+            .capabilities(self.totals.offer(&self.workshop.fleet))
+            .await;
     }
 
     async fn drain(&self) {
-        tracing::info!("draining: {} leases in hand; a second signal stops at once", self.leases.len());
+        tracing::info!(
+            "draining: {} leases in hand; a second signal stops at once",
+            self.leases.len()
+        );
         self.health.draining();
         self.workshop.draining.cancel();
         self.workshop.link.drain().await;
@@ -453,7 +496,10 @@ impl Worker {
             if now < draining.until {
                 return None;
             }
-            tracing::error!("{} tasks were not finished within `drain_timeout` and are cut off", self.leases.len());
+            tracing::error!(
+                "{} tasks were not finished within `drain_timeout` and are cut off",
+                self.leases.len()
+            );
             return Some(Ended::Unfinished);
         }
         let held = self.workshop.held.len();
@@ -462,7 +508,9 @@ impl Worker {
             return None;
         }
         if held > 0 {
-            tracing::warn!("{held} results are not acknowledged: they are kept and sent when this worker is started again");
+            tracing::warn!(
+                "{held} results are not acknowledged: they are kept and sent when this worker is started again"
+            );
         }
         Some(Ended::Finished)
     }

@@ -1,11 +1,18 @@
 //! The command line as people and scripts use it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::process::{Command, Output};
 
 fn contemplant(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_contemplant"));
-    command.args(arguments).current_dir(folder.path()).env_clear().output().unwrap()
+    command
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -16,7 +23,10 @@ fn text(bytes: &[u8]) -> String {
 fn the_version_has_release_and_commit() {
     let output = contemplant(&["--version"]);
     let version = text(&output.stdout);
-    assert!(version.starts_with(concat!("contemplant ", env!("CARGO_PKG_VERSION"), " (")), "{version}");
+    assert!(
+        version.starts_with(concat!("contemplant ", env!("CARGO_PKG_VERSION"), " (")),
+        "{version}"
+    );
     assert!(output.status.success());
 }
 
@@ -30,17 +40,27 @@ fn wrong_settings_are_told_with_exit_code_2() {
     ] {
         let output = contemplant(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(text(&output.stderr).contains(expected), "{arguments:?}: {}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains(expected),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
     }
 }
 
 #[test]
 fn the_example_file_is_a_sound_start() {
     let example = text(&contemplant(&["config", "init"]).stdout);
-    assert!(example.contains("[[provers]]") && example.contains("coordinator"), "{example}");
+    assert!(
+        example.contains("[[provers]]") && example.contains("coordinator"),
+        "{example}"
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("contemplant.toml");
-    std::fs::write(&file, example).unwrap();
+    let with_prover = example
+        .replace("#[[provers]]", "[[provers]]")
+        .replace("#executable", "executable");
+    std::fs::write(&file, with_prover).unwrap();
     let file = file.to_str().unwrap();
     let output = contemplant(&["--config", file, "config", "check"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -52,10 +72,19 @@ fn the_example_file_is_a_sound_start() {
 fn circuits_are_the_provers_own_business() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("contemplant.toml");
-    std::fs::write(&file, "[[provers]]\nexecutable = \"/bin/echo\"\nargs = [\"configured\"]\n").unwrap();
+    std::fs::write(
+        &file,
+        "coordinator = \"http://127.0.0.1:1\"\n[[provers]]\nexecutable = \"/bin/echo\"\nargs = [\"configured\"]\n",
+    )
+    .unwrap();
     let file = file.to_str().unwrap();
     let output = contemplant(&["--config", file, "circuits", "verify", "--", "--all"]);
-    assert_eq!(text(&output.stdout), "configured circuits verify --all\n", "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "configured circuits verify --all\n",
+        "{}",
+        text(&output.stderr)
+    );
     let output = contemplant(&["--config", file, "circuits", "record", "--prover", "2"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("there is no prover 2"));
@@ -68,8 +97,23 @@ fn two_workers_do_not_share_a_data_directory() {
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
     let data = format!("data_directory={}", folder.path().display());
     let file = folder.path().join("contemplant.toml");
-    std::fs::write(&file, "[[provers]]\nexecutable = \"/bin/false\"\n").unwrap();
-    let output = contemplant(&["--config", file.to_str().unwrap(), "--set", &data, "--set", "http_port=0"]);
+    std::fs::write(
+        &file,
+        "coordinator = \"http://127.0.0.1:1\"\n[[provers]]\nexecutable = \"/bin/false\"\n",
+    )
+    .unwrap();
+    let output = contemplant(&[
+        "--config",
+        file.to_str().unwrap(),
+        "--set",
+        &data,
+        "--set",
+        "http_port=0",
+    ]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("another worker uses"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("another worker uses"),
+        "{}",
+        text(&output.stderr)
+    );
 }

@@ -1,5 +1,7 @@
 //! Leases worked on by a real contemplant with the mock prover: what is delivered, what is reported, what goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{
@@ -21,7 +23,9 @@ async fn a_lease_with_inline_inputs_is_proved_and_leaves_nothing_behind() {
     let world = World::start(&[]).await;
     let token = world.lease("cycles=18446744073709551615,gas=7").await;
     let delivery = world.core.delivery(token).await;
-    let BlobRef::Inline(proof) = output(&delivery, "proof") else { panic!("{delivery:?}") };
+    let BlobRef::Inline(proof) = output(&delivery, "proof") else {
+        panic!("{delivery:?}")
+    };
     assert!(!proof.is_empty());
     assert_eq!((delivery.record.cycles, delivery.record.gas), (Some(u64::MAX), Some(7)));
     assert!(delivery.record.public_values.is_some());
@@ -36,8 +40,17 @@ async fn large_inputs_and_outputs_go_by_url() {
     let task = world.task("output_bytes=2000000", vec![world.at_url("stdin", "stdin", 3_000_000)]);
     let token = world.assign(task).await;
     let delivery = world.core.delivery(token).await;
-    let BlobRef::Artifact(id) = output(&delivery, "padding") else { panic!("{delivery:?}") };
-    assert_eq!(world.blobs.get(&id.to_string()).expect("it was uploaded before it was reported").len(), 2_000_000);
+    let BlobRef::Artifact(id) = output(&delivery, "padding") else {
+        panic!("{delivery:?}")
+    };
+    assert_eq!(
+        world
+            .blobs
+            .get(&id.to_string())
+            .expect("it was uploaded before it was reported")
+            .len(),
+        2_000_000
+    );
     assert_eq!(world.blobs.bearers(), ["Bearer upload"]);
     assert!(matches!(output(&delivery, "proof"), BlobRef::Inline(_)));
     world.nothing_held().await;
@@ -54,15 +67,27 @@ async fn the_next_lease_is_fetched_while_one_is_proved_and_a_revoked_one_stops()
     let first = world.lease("prove_ms=600000").await;
     world.core.beaten(first, true).await;
     world.blobs.put("next", vec![b'n'; 100_000]);
-    let second = world.assign(world.task("", vec![world.at_url("stdin", "next", 100_000)])).await;
+    let second = world
+        .assign(world.task("", vec![world.at_url("stdin", "next", 100_000)]))
+        .await;
     world.core.beaten(second, false).await;
     wait_until("the next input fetched", PATIENCE, async || {
-        if world.blobs.was_fetched("next") { Ok(()) } else { Err("not yet".into()) }
+        if world.blobs.was_fetched("next") {
+            Ok(())
+        } else {
+            Err("not yet".into())
+        }
     })
     .await;
     world.core.assign(Assignment::Revoke(first, "cancelled".into())).await;
     world.core.delivery(second).await;
-    assert!(!world.core.calls().iter().any(|call| matches!(call, Call::Delivered(of, _) | Call::Failed(of, _) if *of == first)));
+    assert!(
+        !world
+            .core
+            .calls()
+            .iter()
+            .any(|call| matches!(call, Call::Delivered(of, _) | Call::Failed(of, _) if *of == first))
+    );
 }
 
 #[tokio::test]
@@ -92,7 +117,11 @@ async fn fails_and_recovers(world: &World, script: &str) -> Failure {
     let failure = world.core.failure(failed).await;
     let well = world.lease("").await;
     world.core.delivery(well).await;
-    assert!(world.listed("held").is_empty() || world.listed("held").len() == 1, "{:?}", world.listed("held"));
+    assert!(
+        world.listed("held").is_empty() || world.listed("held").len() == 1,
+        "{:?}",
+        world.listed("held")
+    );
     failure
 }
 
@@ -142,16 +171,24 @@ async fn what_a_prover_says_of_a_failure_keeps_its_class() {
 #[tokio::test]
 async fn an_input_that_is_not_there_is_a_transient_failure() {
     let world = World::start(&[]).await;
-    let token = world.assign(world.task("", vec![world.at_url("stdin", "missing", 10)])).await;
+    let token = world
+        .assign(world.task("", vec![world.at_url("stdin", "missing", 10)]))
+        .await;
     let failure = world.core.failure(token).await;
     assert_eq!(failure.class, FailureClass::Transient);
-    assert!(failure.message.contains("stdin") && failure.message.contains("404"), "{}", failure.message);
+    assert!(
+        failure.message.contains("stdin") && failure.message.contains("404"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test]
 async fn a_lease_that_no_disk_could_hold_is_handed_back() {
     let world = World::start(&[]).await;
-    let token = world.assign(world.task("", vec![world.at_url("stdin", "huge", 1 << 60)])).await;
+    let token = world
+        .assign(world.task("", vec![world.at_url("stdin", "huge", 1 << 60)]))
+        .await;
     let reason = world
         .core
         .wait_for("release", |calls| {
@@ -181,10 +218,19 @@ async fn only_what_is_available_is_offered_by_each_of_several_provers() {
             })
         })
         .await;
-    let mut offered: Vec<_> = offered.iter().map(|c| (c.system.to_string(), c.kind.to_string(), c.labels.clone())).collect();
+    let mut offered: Vec<_> = offered
+        .iter()
+        .map(|c| (c.system.to_string(), c.kind.to_string(), c.labels.clone()))
+        .collect();
     offered.sort();
     let label = |version| [(Name::literal("toolchain"), Name::literal(version))].into();
-    assert_eq!(offered, [("one".into(), "core".into(), label("v1")), ("two".into(), "compressed".into(), label("v2"))]);
+    assert_eq!(
+        offered,
+        [
+            ("one".into(), "core".into(), label("v1")),
+            ("two".into(), "compressed".into(), label("v2"))
+        ]
+    );
     let log = world.worker.log();
     assert!(log.contains("one/wrapped is not available"), "{log}");
     let mut task = world.task("", vec![]);
@@ -200,7 +246,9 @@ async fn the_guest_log_is_not_in_the_workers_log() {
     let world = World::start(&[]).await;
     let token = world.lease("log=private words of the guest").await;
     let delivery = world.core.delivery(token).await;
-    let BlobRef::Inline(log) = output(&delivery, "guest_log") else { panic!("{delivery:?}") };
+    let BlobRef::Inline(log) = output(&delivery, "guest_log") else {
+        panic!("{delivery:?}")
+    };
     assert_eq!(log, b"private words of the guest");
     assert!(!world.worker.log().contains("private words"));
 }

@@ -1,6 +1,6 @@
 //! Verification and trusted execution when they die, hang, are cut short or disagree; and what holds public values in place.
 
-use hierophant_core::ports::{Clients as _, Operators as _};
+use hierophant_core::ports::Operators as _;
 use hierophant_domain::{
     AttemptState, FailureClass, ProgramFault, RequestState,
     request::{Binding, Execution},

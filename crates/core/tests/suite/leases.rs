@@ -264,8 +264,9 @@ async fn a_reservation_that_lapsed_comes_back_as_one<A: Adapter>() {
     network.time_is_looked_at().await;
     let mut worker = worker.rejoin(&network, tasks.iter().map(|task| task.token).collect()).await;
     assert_eq!(worker.kept, [tasks[0].token, tasks[1].token]);
-    let state = |request| async move { network.core().attempts(request).await.unwrap()[0].state };
-    assert_eq!([state(requests[0]).await, state(requests[1]).await], [AttemptState::Running, AttemptState::Reserved]);
+    for (request, state) in requests.into_iter().zip([AttemptState::Running, AttemptState::Reserved]) {
+        assert_eq!(network.core().attempts(request).await.unwrap()[0].state, state);
+    }
     worker.deliver(&network, tasks[0].token, good_proof()).await;
     assert_eq!(worker.beat(&network, tasks[1].token, true).await, Fence::Pass);
     worker.deliver(&network, tasks[1].token, good_proof()).await;

@@ -26,7 +26,10 @@ fn expected() -> Address {
 #[test]
 fn create_artifact_has_the_same_account_whatever_its_v() {
     let digest = personal_message_hash(CREATE_ARTIFACT_MESSAGE);
-    assert_eq!(hex::encode(digest), "70f518d3034cb94ffbe469de194d4382d4055de854126ef9aad036d5032c6c2c");
+    assert_eq!(
+        hex::encode(digest),
+        "70f518d3034cb94ffbe469de194d4382d4055de854126ef9aad036d5032c6c2c"
+    );
     for v in [0, 27, 54] {
         let signature = [bytes(CREATE_ARTIFACT_RS), vec![v]].concat();
         assert_eq!(recover(CREATE_ARTIFACT_MESSAGE, &signature), Ok(expected()), "v {v}");
@@ -58,7 +61,10 @@ fn bodies_of_all_signed_calls_give_their_account() {
 #[test]
 fn the_hash_is_the_contracts_keccak() {
     let of = [bytes(ADDRESS), bytes(BASE_BODY)].concat();
-    assert_eq!(hex::encode(keccak256(of)), "6b84a04b4c5b3e522cb0b4d39f9a4baa6e74104d8e0d83e707bc6f1ee54a7f9b");
+    assert_eq!(
+        hex::encode(keccak256(of)),
+        "6b84a04b4c5b3e522cb0b4d39f9a4baa6e74104d8e0d83e707bc6f1ee54a7f9b"
+    );
 }
 
 #[test]
@@ -79,9 +85,15 @@ fn signatures_of_the_wrong_length_or_out_of_range_are_refused() {
         assert!(recover(CREATE_ARTIFACT_MESSAGE, &other).is_err(), "{length} bytes");
     }
     let zero = [vec![0; 64], vec![27]].concat();
-    assert_eq!(recover(CREATE_ARTIFACT_MESSAGE, &zero), Err(BadSignature("r or s is out of range")));
+    assert_eq!(
+        recover(CREATE_ARTIFACT_MESSAGE, &zero),
+        Err(BadSignature("r or s is out of range"))
+    );
     let most = [vec![0xff; 64], vec![27]].concat();
-    assert_eq!(recover(CREATE_ARTIFACT_MESSAGE, &most), Err(BadSignature("r or s is out of range")));
+    assert_eq!(
+        recover(CREATE_ARTIFACT_MESSAGE, &most),
+        Err(BadSignature("r or s is out of range"))
+    );
 }
 
 #[test]

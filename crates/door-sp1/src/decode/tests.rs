@@ -1,7 +1,7 @@
 //! Both schemas as clients encode them, and what is no body at all.
 
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 use tonic::Code;
 
 use super::*;
@@ -51,10 +51,18 @@ fn read(message: &impl Message) -> Result<ProofWish, Status> {
 
 #[test]
 fn field_12_is_read_by_the_schema_that_field_13_names() {
-    let base = read(&BaseRequestProofBody { stdin_private: true, ..base_body() }).expect("base");
+    let base = read(&BaseRequestProofBody {
+        stdin_private: true,
+        ..base_body()
+    })
+    .expect("base");
     assert!(base.stdin_private && base.auction.is_none());
     assert_eq!((base.cycle_limit, base.gas_limit), (u64::MAX, u64::MAX));
-    let auction = read(&AuctionRequestProofBody { stdin_private: true, ..auction_body() }).expect("auction");
+    let auction = read(&AuctionRequestProofBody {
+        stdin_private: true,
+        ..auction_body()
+    })
+    .expect("auction");
     assert!(auction.stdin_private);
     let terms = auction.auction.expect("auction terms");
     assert_eq!(terms.domain[..], [0xdd; 32]);
@@ -85,33 +93,132 @@ fn unknown_fields_are_passed_over() {
 #[test]
 fn shapes_are_checked_at_their_edges() {
     let auction_cases: Vec<(&str, AuctionRequestProofBody)> = vec![
-        ("party", AuctionRequestProofBody { executor: vec![1; 19].into(), ..auction_body() }),
-        ("party", AuctionRequestProofBody { treasury: vec![1; 21].into(), ..auction_body() }),
-        ("variant", AuctionRequestProofBody { variant: 1, ..auction_body() }),
-        ("hash", AuctionRequestProofBody { public_values_hash: Some(vec![1; 31].into()), ..auction_body() }),
-        ("hash", AuctionRequestProofBody { public_values_hash: Some(Bytes::new()), ..auction_body() }),
-        ("fee", AuctionRequestProofBody { base_fee: String::new(), ..auction_body() }),
-        ("fee", AuctionRequestProofBody { base_fee: "0x10".to_owned(), ..auction_body() }),
-        ("price", AuctionRequestProofBody { max_price_per_pgu: "-1".to_owned(), ..auction_body() }),
-        ("price", AuctionRequestProofBody { max_price_per_pgu: "9".repeat(78), ..auction_body() }),
-        ("vk", AuctionRequestProofBody { vk_hash: vec![1; 33].into(), ..auction_body() }),
+        (
+            "party",
+            AuctionRequestProofBody {
+                executor: vec![1; 19].into(),
+                ..auction_body()
+            },
+        ),
+        (
+            "party",
+            AuctionRequestProofBody {
+                treasury: vec![1; 21].into(),
+                ..auction_body()
+            },
+        ),
+        (
+            "variant",
+            AuctionRequestProofBody {
+                variant: 1,
+                ..auction_body()
+            },
+        ),
+        (
+            "hash",
+            AuctionRequestProofBody {
+                public_values_hash: Some(vec![1; 31].into()),
+                ..auction_body()
+            },
+        ),
+        (
+            "hash",
+            AuctionRequestProofBody {
+                public_values_hash: Some(Bytes::new()),
+                ..auction_body()
+            },
+        ),
+        (
+            "fee",
+            AuctionRequestProofBody {
+                base_fee: String::new(),
+                ..auction_body()
+            },
+        ),
+        (
+            "fee",
+            AuctionRequestProofBody {
+                base_fee: "0x10".to_owned(),
+                ..auction_body()
+            },
+        ),
+        (
+            "price",
+            AuctionRequestProofBody {
+                max_price_per_pgu: "-1".to_owned(),
+                ..auction_body()
+            },
+        ),
+        (
+            "price",
+            AuctionRequestProofBody {
+                max_price_per_pgu: "9".repeat(78),
+                ..auction_body()
+            },
+        ),
+        (
+            "vk",
+            AuctionRequestProofBody {
+                vk_hash: vec![1; 33].into(),
+                ..auction_body()
+            },
+        ),
     ];
     for (what, body) in auction_cases {
         assert_eq!(read(&body).expect_err(what).code(), Code::InvalidArgument, "{what}");
     }
     let base_cases: Vec<(&str, BaseRequestProofBody)> = vec![
-        ("vk", BaseRequestProofBody { vk_hash: Bytes::new(), ..base_body() }),
-        ("uri", BaseRequestProofBody { stdin_uri: "x".repeat(TEXT_MAX_BYTES + 1), ..base_body() }),
-        ("version", BaseRequestProofBody { version: "x".repeat(TEXT_MAX_BYTES + 1), ..base_body() }),
-        ("list", BaseRequestProofBody { whitelist: vec![vec![1; 20].into(); WHITELIST_MAX + 1], ..base_body() }),
-        ("entry", BaseRequestProofBody { whitelist: vec![vec![1; 19].into()], ..base_body() }),
+        (
+            "vk",
+            BaseRequestProofBody {
+                vk_hash: Bytes::new(),
+                ..base_body()
+            },
+        ),
+        (
+            "uri",
+            BaseRequestProofBody {
+                stdin_uri: "x".repeat(TEXT_MAX_BYTES + 1),
+                ..base_body()
+            },
+        ),
+        (
+            "version",
+            BaseRequestProofBody {
+                version: "x".repeat(TEXT_MAX_BYTES + 1),
+                ..base_body()
+            },
+        ),
+        (
+            "list",
+            BaseRequestProofBody {
+                whitelist: vec![vec![1; 20].into(); WHITELIST_MAX + 1],
+                ..base_body()
+            },
+        ),
+        (
+            "entry",
+            BaseRequestProofBody {
+                whitelist: vec![vec![1; 19].into()],
+                ..base_body()
+            },
+        ),
     ];
     for (what, body) in base_cases {
         assert_eq!(read(&body).expect_err(what).code(), Code::InvalidArgument, "{what}");
     }
-    let most = BaseRequestProofBody { whitelist: vec![vec![1; 20].into(); WHITELIST_MAX], ..base_body() };
-    assert_eq!(read(&most).expect("the most that is taken").whitelist.len(), WHITELIST_MAX);
-    let dearest = AuctionRequestProofBody { max_price_per_pgu: U256::MAX.to_string(), ..auction_body() };
+    let most = BaseRequestProofBody {
+        whitelist: vec![vec![1; 20].into(); WHITELIST_MAX],
+        ..base_body()
+    };
+    assert_eq!(
+        read(&most).expect("the most that is taken").whitelist.len(),
+        WHITELIST_MAX
+    );
+    let dearest = AuctionRequestProofBody {
+        max_price_per_pgu: U256::MAX.to_string(),
+        ..auction_body()
+    };
     assert!(read(&dearest).is_ok());
 }
 

@@ -37,12 +37,21 @@ fn executions() -> [Execution; 5] {
 fn every_combination_is_one_that_all_clients_understand() {
     use ExecutionStatus::{Executed, Unexecutable, Unexecuted};
     use FulfillmentStatus::{Assigned, Fulfilled, Unfulfillable};
-    let failures = CLASSES.map(|class| Some(Failure::new(class, "why"))).into_iter().chain([None]);
+    let failures = CLASSES
+        .map(|class| Some(Failure::new(class, "why")))
+        .into_iter()
+        .chain([None]);
     for failure in failures {
         for run in executions() {
             for state in STATES {
-                let by_run = if matches!(run, Execution::Executed(_)) { Executed } else { Unexecuted };
-                let blamed = failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Program);
+                let by_run = if matches!(run, Execution::Executed(_)) {
+                    Executed
+                } else {
+                    Unexecuted
+                };
+                let blamed = failure
+                    .as_ref()
+                    .is_some_and(|failure| failure.class == FailureClass::Program);
                 let expected = match state {
                     RequestState::Open => (Assigned, by_run),
                     RequestState::Fulfilled => (Fulfilled, Executed),
@@ -71,9 +80,20 @@ fn faults_have_the_contracts_numbers() {
         (ProgramFault::GasLimit, 9),
         (ProgramFault::AbnormalExit, 0),
     ] {
-        assert_eq!(fail_cause(Some(&Failure::program(fault, "why"))) as i32, number, "{fault:?}");
-        let elsewhere = Failure { class: FailureClass::Prover, ..Failure::program(fault, "why") };
-        assert_eq!(fail_cause(Some(&elsewhere)) as i32, 0, "a machine's trouble is no fault of the program");
+        assert_eq!(
+            fail_cause(Some(&Failure::program(fault, "why"))) as i32,
+            number,
+            "{fault:?}"
+        );
+        let elsewhere = Failure {
+            class: FailureClass::Prover,
+            ..Failure::program(fault, "why")
+        };
+        assert_eq!(
+            fail_cause(Some(&elsewhere)) as i32,
+            0,
+            "a machine's trouble is no fault of the program"
+        );
     }
     assert_eq!(fail_cause(None) as i32, 0);
 }

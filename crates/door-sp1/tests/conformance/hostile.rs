@@ -9,8 +9,11 @@ use tonic::{Code, Status};
 
 use crate::support::{Rig, wire};
 
-const SIGNED: [&str; 3] =
-    ["/network.ProverNetwork/CreateProgram", "/network.ProverNetwork/RequestProof", "/network.ProverNetwork/CancelRequest"];
+const SIGNED: [&str; 3] = [
+    "/network.ProverNetwork/CreateProgram",
+    "/network.ProverNetwork/RequestProof",
+    "/network.ProverNetwork/CancelRequest",
+];
 const ALL: [&str; 13] = [
     "/artifact.ArtifactStore/CreateArtifact",
     "/network.ProverNetwork/GetNonce",
@@ -130,15 +133,30 @@ proptest! {
 
 #[test]
 fn an_envelope_without_a_body_is_refused() {
-    let envelope = wire::Envelope { format: 1, signature: vec![0; 65], body: None }.encode_to_vec();
+    let envelope = wire::Envelope {
+        format: 1,
+        signature: vec![0; 65],
+        body: None,
+    }
+    .encode_to_vec();
     for method in SIGNED {
-        assert_eq!(send(method, envelope.clone()).expect_err("no body").code(), Code::InvalidArgument);
+        assert_eq!(
+            send(method, envelope.clone()).expect_err("no body").code(),
+            Code::InvalidArgument
+        );
     }
 }
 
 #[test]
 fn sizes_are_checked_at_their_edges() {
-    let envelope = |size: usize| wire::Envelope { format: 1, signature: vec![0; 65], body: Some(vec![0; size]) }.encode_to_vec();
+    let envelope = |size: usize| {
+        wire::Envelope {
+            format: 1,
+            signature: vec![0; 65],
+            body: Some(vec![0; size]),
+        }
+        .encode_to_vec()
+    };
     let largest_body = 128 * 1024;
     let framing = envelope(hierophant_door_sp1::RECEIVE_MAX_BYTES).len() - hierophant_door_sp1::RECEIVE_MAX_BYTES;
     for (size, code) in [
@@ -154,8 +172,15 @@ fn sizes_are_checked_at_their_edges() {
 
 #[test]
 fn calls_that_are_not_served_are_unimplemented() {
-    for method in ["/network.ProverNetwork/FulfillProof", "/network.ProverNetwork/Bid", "/network.ProverNetwork/GetStdinUri"] {
-        assert_eq!(send(method, Vec::new()).expect_err("not served").code(), Code::Unimplemented);
+    for method in [
+        "/network.ProverNetwork/FulfillProof",
+        "/network.ProverNetwork/Bid",
+        "/network.ProverNetwork/GetStdinUri",
+    ] {
+        assert_eq!(
+            send(method, Vec::new()).expect_err("not served").code(),
+            Code::Unimplemented
+        );
     }
 }
 
@@ -166,7 +191,11 @@ fn the_descriptors_name_both_services() {
     let services: Vec<String> = set
         .file
         .iter()
-        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())))
+        .flat_map(|file| {
+            file.service
+                .iter()
+                .map(|service| format!("{}.{}", file.package(), service.name()))
+        })
         .collect();
     assert!(services.contains(&"network.ProverNetwork".to_owned()), "{services:?}");
     assert!(services.contains(&"artifact.ArtifactStore".to_owned()), "{services:?}");

@@ -7,5 +7,6 @@ mod hostile;
 mod programs;
 mod queries;
 mod requests;
+mod speed;
 mod statuses;
 mod support;

@@ -16,9 +16,25 @@ async fn item_17_an_auction_request_is_accepted_with_all_that_it_says() {
     let id = rig.client.request_proof(&body).await.expect("accepted");
     let request = rig.core.newest();
     assert_eq!(id[..16], request.id.as_bytes()[..]);
-    assert_eq!((request.system.as_str(), request.kind.as_str(), request.toolchain.as_str()), ("sp1", "compressed", "v6.1.0"));
-    assert_eq!((request.requester.door.as_str(), &request.requester.principal), ("sp1", &rig.client.address()));
-    assert_eq!(request.limits, Limits { cycles: Some(123_456), gas: Some(234_567) });
+    assert_eq!(
+        (
+            request.system.as_str(),
+            request.kind.as_str(),
+            request.toolchain.as_str()
+        ),
+        ("sp1", "compressed", "v6.1.0")
+    );
+    assert_eq!(
+        (request.requester.door.as_str(), &request.requester.principal),
+        ("sp1", &rig.client.address())
+    );
+    assert_eq!(
+        request.limits,
+        Limits {
+            cycles: Some(123_456),
+            gas: Some(234_567)
+        }
+    );
     assert_eq!(request.expected_public_values, Some(Digest([0xee; 32])));
     assert_eq!(request.requested_deadline.unix_seconds(), body.deadline);
     assert_eq!(request.inputs.len(), 1);
@@ -30,7 +46,10 @@ async fn item_17_an_auction_request_is_accepted_with_all_that_it_says() {
 #[tokio::test]
 async fn item_18_a_base_request_is_accepted() {
     let rig = Rig::start().await;
-    let body = wire::BaseBody { mode: 1, ..rig.base_body().await };
+    let body = wire::BaseBody {
+        mode: 1,
+        ..rig.base_body().await
+    };
     rig.client.request_proof(&body).await.expect("accepted");
     let request = rig.core.newest();
     assert_eq!((request.kind.as_str(), request.expected_public_values), ("core", None));
@@ -39,9 +58,19 @@ async fn item_18_a_base_request_is_accepted() {
 #[tokio::test]
 async fn item_19_the_largest_limits_come_back_unchanged() {
     let rig = Rig::start().await;
-    let body = wire::BaseBody { cycle_limit: u64::MAX, gas_limit: u64::MAX, ..rig.base_body().await };
+    let body = wire::BaseBody {
+        cycle_limit: u64::MAX,
+        gas_limit: u64::MAX,
+        ..rig.base_body().await
+    };
     let id = rig.client.request_proof(&body).await.expect("accepted");
-    assert_eq!(rig.core.newest().limits, Limits { cycles: Some(u64::MAX), gas: Some(u64::MAX) });
+    assert_eq!(
+        rig.core.newest().limits,
+        Limits {
+            cycles: Some(u64::MAX),
+            gas: Some(u64::MAX)
+        }
+    );
     let details = rig.client.base_details(&id).await.expect("details");
     assert_eq!((details.cycle_limit, details.gas_limit), (u64::MAX, u64::MAX));
 }
@@ -49,9 +78,18 @@ async fn item_19_the_largest_limits_come_back_unchanged() {
 #[tokio::test]
 async fn a_gas_limit_of_nothing_is_none() {
     let rig = Rig::start().await;
-    let body = wire::BaseBody { gas_limit: 0, ..rig.base_body().await };
+    let body = wire::BaseBody {
+        gas_limit: 0,
+        ..rig.base_body().await
+    };
     rig.client.request_proof(&body).await.expect("accepted");
-    assert_eq!(rig.core.newest().limits, Limits { cycles: Some(100_000_000), gas: None });
+    assert_eq!(
+        rig.core.newest().limits,
+        Limits {
+            cycles: Some(100_000_000),
+            gas: None
+        }
+    );
 }
 
 #[tokio::test]
@@ -64,12 +102,25 @@ async fn item_20_private_inputs_are_understood_in_both_schemas() {
     };
     let id = rig.client.request_proof(&base).await.expect("field 12 is a number");
     assert!(rig.core.newest().private);
-    assert!(rig.client.base_details(&id).await.expect("details").stdin_public_uri.is_empty());
-    let auction = wire::AuctionBody { stdin_private: true, ..rig.auction_body().await };
+    assert!(
+        rig.client
+            .base_details(&id)
+            .await
+            .expect("details")
+            .stdin_public_uri
+            .is_empty()
+    );
+    let auction = wire::AuctionBody {
+        stdin_private: true,
+        ..rig.auction_body().await
+    };
     let id = rig.client.request_proof(&auction).await.expect("field 12 is bytes");
     assert!(rig.client.details(&id).await.expect("details").stdin_private);
     // An upload that was announced as private makes its request private, whatever the body says.
-    let silent = wire::AuctionBody { stdin_uri: rig.upload(wire::PRIVATE_STDIN).await, ..rig.auction_body().await };
+    let silent = wire::AuctionBody {
+        stdin_uri: rig.upload(wire::PRIVATE_STDIN).await,
+        ..rig.auction_body().await
+    };
     rig.client.request_proof(&silent).await.expect("accepted");
     assert!(rig.core.newest().private);
 }
@@ -80,7 +131,10 @@ async fn item_21_auction_parameters_do_not_break_clients() {
     for mode in 1..=4 {
         let params: wire::Params = rig
             .client
-            .call("/network.ProverNetwork/GetProofRequestParams", wire::OneNumber { value: mode })
+            .call(
+                "/network.ProverNetwork/GetProofRequestParams",
+                wire::OneNumber { value: mode },
+            )
             .await
             .expect("parameters");
         for party in [params.auctioneer, params.executor, params.verifier, params.treasury] {
@@ -90,12 +144,18 @@ async fn item_21_auction_parameters_do_not_break_clients() {
         let price: u64 = params.max_price_per_pgu.parse().expect("clients parse it");
         let fee: u64 = params.base_fee.parse().expect("clients panic otherwise");
         let buffered = price * 120 / 100;
-        assert!(buffered.checked_mul(1_000_000_000).is_some(), "debug builds of clients panic otherwise");
+        assert!(
+            buffered.checked_mul(1_000_000_000).is_some(),
+            "debug builds of clients panic otherwise"
+        );
         assert_eq!((fee, params.tick_size), (0, 0));
     }
     let unknown = rig
         .client
-        .call::<_, wire::Params>("/network.ProverNetwork/GetProofRequestParams", wire::OneNumber { value: 5 })
+        .call::<_, wire::Params>(
+            "/network.ProverNetwork/GetProofRequestParams",
+            wire::OneNumber { value: 5 },
+        )
         .await;
     assert_eq!(unknown.expect_err("no mode").code(), Code::InvalidArgument);
 }
@@ -106,7 +166,10 @@ async fn item_22_no_prover_is_named_for_either_flag() {
     for flag in [0, 1] {
         let provers: wire::Addresses = rig
             .client
-            .call("/network.ProverNetwork/GetProversByUptime", wire::OneNumber { value: flag })
+            .call(
+                "/network.ProverNetwork/GetProversByUptime",
+                wire::OneNumber { value: flag },
+            )
             .await
             .expect("a list");
         assert!(provers.provers.is_empty());
@@ -116,8 +179,11 @@ async fn item_22_no_prover_is_named_for_either_flag() {
 #[tokio::test]
 async fn market_prices_parse() {
     let rig = Rig::start().await;
-    let price: wire::MarketPrice =
-        rig.client.call("/network.ProverNetwork/GetMarketPricePerPgu", wire::Empty {}).await.expect("a price");
+    let price: wire::MarketPrice = rig
+        .client
+        .call("/network.ProverNetwork/GetMarketPricePerPgu", wire::Empty {})
+        .await
+        .expect("a price");
     price.price.parse::<u128>().expect("as clients parse it");
     assert_eq!(u64::try_from(price.as_of).expect("not negative"), rig.core.seconds());
 }
@@ -129,9 +195,16 @@ async fn item_24_the_signature_is_over_the_bytes_received_whatever_v() {
     let mut body = rig.base_body().await.encode_to_vec();
     body.extend([0xf8, 0x7f, 1]);
     for v in [0, 27] {
-        let envelope = wire::Envelope { format: 1, signature: rig.client.sign(&body, v), body: Some(body.clone()) };
+        let envelope = wire::Envelope {
+            format: 1,
+            signature: rig.client.sign(&body, v),
+            body: Some(body.clone()),
+        };
         let reply: wire::SignedReply = rig.client.call(REQUEST_PROOF, envelope).await.expect("accepted");
-        assert_eq!(reply.body.expect("a body").value[..16], rig.core.newest().id.as_bytes()[..]);
+        assert_eq!(
+            reply.body.expect("a body").value[..16],
+            rig.core.newest().id.as_bytes()[..]
+        );
     }
 }
 
@@ -141,23 +214,59 @@ async fn item_25_a_tampered_body_or_signature_is_refused_at_once() {
     let signed = rig.base_body().await;
     let signature = rig.client.sign(&signed.encode_to_vec(), 27);
     let tampered = [
-        wire::BaseBody { nonce: 8, ..signed.clone() },
-        wire::BaseBody { cycle_limit: 1, ..signed.clone() },
-        wire::BaseBody { mode: 1, ..signed.clone() },
-        wire::BaseBody { version: "sp1-v9".to_owned(), ..signed.clone() },
-        wire::BaseBody { deadline: 1, ..signed.clone() },
+        wire::BaseBody {
+            nonce: 8,
+            ..signed.clone()
+        },
+        wire::BaseBody {
+            cycle_limit: 1,
+            ..signed.clone()
+        },
+        wire::BaseBody {
+            mode: 1,
+            ..signed.clone()
+        },
+        wire::BaseBody {
+            version: "sp1-v9".to_owned(),
+            ..signed.clone()
+        },
+        wire::BaseBody {
+            deadline: 1,
+            ..signed.clone()
+        },
     ];
     for body in tampered {
-        let envelope = wire::Envelope { format: 1, signature: signature.clone(), body: Some(body.encode_to_vec()) };
-        let refused = rig.client.call::<_, wire::SignedReply>(REQUEST_PROOF, envelope).await.expect_err("altered");
+        let envelope = wire::Envelope {
+            format: 1,
+            signature: signature.clone(),
+            body: Some(body.encode_to_vec()),
+        };
+        let refused = rig
+            .client
+            .call::<_, wire::SignedReply>(REQUEST_PROOF, envelope)
+            .await
+            .expect_err("altered");
         assert_eq!(refused.code(), Code::Unauthenticated, "{body:?}: {}", refused.message());
     }
     for at in [0, 31, 32, 63, 64] {
         let mut signature = signature.clone();
         signature[at] ^= 0x40;
-        let envelope = wire::Envelope { format: 1, signature, body: Some(signed.encode_to_vec()) };
-        let refused = rig.client.call::<_, wire::SignedReply>(REQUEST_PROOF, envelope).await.expect_err("altered");
-        assert_eq!(refused.code(), Code::Unauthenticated, "byte {at}: {}", refused.message());
+        let envelope = wire::Envelope {
+            format: 1,
+            signature,
+            body: Some(signed.encode_to_vec()),
+        };
+        let refused = rig
+            .client
+            .call::<_, wire::SignedReply>(REQUEST_PROOF, envelope)
+            .await
+            .expect_err("altered");
+        assert_eq!(
+            refused.code(),
+            Code::Unauthenticated,
+            "byte {at}: {}",
+            refused.message()
+        );
     }
     assert_eq!(rig.core.submissions(), 0);
 }
@@ -167,16 +276,44 @@ async fn item_26_the_same_request_with_a_new_nonce_is_the_same_request() {
     let rig = Rig::start().await;
     let body = rig.auction_body().await;
     let first = rig.client.request_proof(&body).await.expect("accepted");
-    let again = rig.client.request_proof(&wire::AuctionBody { nonce: 99, ..body.clone() }).await.expect("accepted");
+    let again = rig
+        .client
+        .request_proof(&wire::AuctionBody {
+            nonce: 99,
+            ..body.clone()
+        })
+        .await
+        .expect("accepted");
     assert_eq!(first, again);
     assert_eq!(rig.core.submissions(), 2);
-    let other_mode = rig.client.request_proof(&wire::AuctionBody { mode: 1, ..body.clone() }).await.expect("accepted");
+    let other_mode = rig
+        .client
+        .request_proof(&wire::AuctionBody {
+            mode: 1,
+            ..body.clone()
+        })
+        .await
+        .expect("accepted");
     assert_ne!(first, other_mode, "another kind of proof is another request");
     rig.register([0xac; 32]).await;
-    let other = wire::AuctionBody { vk_hash: vec![0xac; 32], ..body.clone() };
-    assert_ne!(first, rig.client.request_proof(&other).await.expect("accepted"), "another program is another request");
-    let other = wire::AuctionBody { stdin_uri: rig.upload(wire::STDIN).await, ..body };
-    assert_ne!(first, rig.client.request_proof(&other).await.expect("accepted"), "another input is another request");
+    let other = wire::AuctionBody {
+        vk_hash: vec![0xac; 32],
+        ..body.clone()
+    };
+    assert_ne!(
+        first,
+        rig.client.request_proof(&other).await.expect("accepted"),
+        "another program is another request"
+    );
+    let other = wire::AuctionBody {
+        stdin_uri: rig.upload(wire::STDIN).await,
+        ..body
+    };
+    assert_ne!(
+        first,
+        rig.client.request_proof(&other).await.expect("accepted"),
+        "another input is another request"
+    );
 }
 
 #[tokio::test]
@@ -196,19 +333,44 @@ async fn item_27_fifty_requests_at_once_from_one_key() {
 async fn item_28_other_circuit_versions_are_refused_for_good_and_in_words() {
     let rig = Rig::start().await;
     let body = rig.base_body().await;
-    for version in ["sp1-v6.0.0", "sp1-v5.0.0", "v6.1.0", "sp1-", "", "\u{1f980}\n\"x\"", "sp1-v6.1.0\n"] {
-        let refused = rig.client.request_proof(&wire::BaseBody { version: version.to_owned(), ..body.clone() }).await;
+    for version in [
+        "sp1-v6.0.0",
+        "sp1-v5.0.0",
+        "v6.1.0",
+        "sp1-",
+        "",
+        "\u{1f980}\n\"x\"",
+        "sp1-v6.1.0\n",
+    ] {
+        let refused = rig
+            .client
+            .request_proof(&wire::BaseBody {
+                version: version.to_owned(),
+                ..body.clone()
+            })
+            .await;
         let refused = refused.expect_err(version);
         assert_eq!(refused.code(), Code::FailedPrecondition, "{version}");
-        assert!(refused.message().contains("sp1-v6.1.0"), "names what is served: {}", refused.message());
-        assert!(refused.message().contains(&format!("{version:?}")), "names what was sent: {}", refused.message());
+        assert!(
+            refused.message().contains("sp1-v6.1.0"),
+            "names what is served: {}",
+            refused.message()
+        );
+        assert!(
+            refused.message().contains(&format!("{version:?}")),
+            "names what was sent: {}",
+            refused.message()
+        );
     }
 }
 
 #[tokio::test]
 async fn item_29_an_unregistered_program_is_refused_for_good() {
     let rig = Rig::start().await;
-    let body = wire::BaseBody { vk_hash: vec![0xcc; 32], ..rig.base_body().await };
+    let body = wire::BaseBody {
+        vk_hash: vec![0xcc; 32],
+        ..rig.base_body().await
+    };
     let refused = rig.client.request_proof(&body).await.expect_err("not registered");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("CreateProgram"), "{}", refused.message());
@@ -225,7 +387,11 @@ async fn item_30_modes_that_are_not_served_are_refused_with_what_is() {
         (5, Code::InvalidArgument),
         (-1, Code::InvalidArgument),
     ] {
-        let refused = rig.client.request_proof(&wire::BaseBody { mode, ..body.clone() }).await.expect_err("not served");
+        let refused = rig
+            .client
+            .request_proof(&wire::BaseBody { mode, ..body.clone() })
+            .await
+            .expect_err("not served");
         assert_eq!(refused.code(), code, "mode {mode}");
         if code == Code::FailedPrecondition {
             assert!(refused.message().contains("core, compressed"), "{}", refused.message());
@@ -233,20 +399,47 @@ async fn item_30_modes_that_are_not_served_are_refused_with_what_is() {
         }
     }
     let all = ["core", "compressed", "plonk", "groth16"].map(Name::literal).to_vec();
-    let rig = Rig::with(DoorSettings { modes: all.clone(), ..DoorSettings::default() }).await;
+    let rig = Rig::with(DoorSettings {
+        modes: all.clone(),
+        ..DoorSettings::default()
+    })
+    .await;
     for (mode, kind) in (1..).zip(all) {
-        rig.client.request_proof(&wire::BaseBody { mode, ..rig.base_body().await }).await.expect("served");
+        rig.client
+            .request_proof(&wire::BaseBody {
+                mode,
+                ..rig.base_body().await
+            })
+            .await
+            .expect("served");
         assert_eq!(rig.core.newest().kind, kind);
     }
 }
 
 #[tokio::test]
 async fn deadlines_are_checked_at_their_edges() {
-    let rig = Rig::with(DoorSettings { max_deadline: Millis::from_secs(1000), ..DoorSettings::default() }).await;
+    let rig = Rig::with(DoorSettings {
+        max_deadline: Millis::from_secs(1000),
+        ..DoorSettings::default()
+    })
+    .await;
     let body = rig.base_body().await;
     let now = rig.core.seconds();
-    for (deadline, fine) in [(0, false), (now, false), (now + 1, true), (now + 1000, true), (now + 1001, false), (u64::MAX, false)] {
-        let answer = rig.client.request_proof(&wire::BaseBody { deadline, ..body.clone() }).await;
+    for (deadline, fine) in [
+        (0, false),
+        (now, false),
+        (now + 1, true),
+        (now + 1000, true),
+        (now + 1001, false),
+        (u64::MAX, false),
+    ] {
+        let answer = rig
+            .client
+            .request_proof(&wire::BaseBody {
+                deadline,
+                ..body.clone()
+            })
+            .await;
         match answer {
             Ok(_) => assert!(fine, "deadline {deadline}, now {now}"),
             Err(refused) => {
@@ -262,9 +455,17 @@ async fn another_networks_domain_is_refused() {
     let rig = Rig::start().await;
     let body = rig.auction_body().await;
     for domain in [vec![], vec![0xdd; 32], rig.settings.domain[..31].to_vec()] {
-        let refused = rig.client.request_proof(&wire::AuctionBody { domain, ..body.clone() }).await.expect_err("elsewhere");
+        let refused = rig
+            .client
+            .request_proof(&wire::AuctionBody { domain, ..body.clone() })
+            .await
+            .expect_err("elsewhere");
         assert_eq!(refused.code(), Code::FailedPrecondition);
-        assert!(refused.message().contains("GetProofRequestParams"), "{}", refused.message());
+        assert!(
+            refused.message().contains("GetProofRequestParams"),
+            "{}",
+            refused.message()
+        );
     }
 }
 
@@ -272,8 +473,19 @@ async fn another_networks_domain_is_refused() {
 async fn echoed_inputs_are_not_believed() {
     let rig = Rig::start().await;
     let body = rig.base_body().await;
-    let announced = rig.client.create_artifact(wire::STDIN).await.expect("announced").artifact_uri;
-    let foreign = rig.other(2).await.create_artifact(wire::STDIN).await.expect("announced").artifact_uri;
+    let announced = rig
+        .client
+        .create_artifact(wire::STDIN)
+        .await
+        .expect("announced")
+        .artifact_uri;
+    let foreign = rig
+        .other(2)
+        .await
+        .create_artifact(wire::STDIN)
+        .await
+        .expect("announced")
+        .artifact_uri;
     rig.core.complete(&foreign, [1; 32]);
     let program = rig.upload(wire::PROGRAM).await;
     for (uri, code) in [
@@ -284,7 +496,13 @@ async fn echoed_inputs_are_not_believed() {
         ("s3://bucket/stdins/artifact_01".to_owned(), Code::FailedPrecondition),
         ("x".repeat(257), Code::InvalidArgument),
     ] {
-        let refused = rig.client.request_proof(&wire::BaseBody { stdin_uri: uri.clone(), ..body.clone() }).await;
+        let refused = rig
+            .client
+            .request_proof(&wire::BaseBody {
+                stdin_uri: uri.clone(),
+                ..body.clone()
+            })
+            .await;
         assert_eq!(refused.expect_err("no input").code(), code, "{uri}");
     }
     assert_eq!(rig.core.submissions(), 0);
@@ -295,8 +513,16 @@ async fn other_formats_are_refused() {
     let rig = Rig::start().await;
     let body = rig.base_body().await.encode_to_vec();
     for format in [0, 2, 3] {
-        let envelope = wire::Envelope { format, signature: rig.client.sign(&body, 27), body: Some(body.clone()) };
-        let refused = rig.client.call::<_, wire::SignedReply>(REQUEST_PROOF, envelope).await.expect_err("not binary");
+        let envelope = wire::Envelope {
+            format,
+            signature: rig.client.sign(&body, 27),
+            body: Some(body.clone()),
+        };
+        let refused = rig
+            .client
+            .call::<_, wire::SignedReply>(REQUEST_PROOF, envelope)
+            .await
+            .expect_err("not binary");
         assert_eq!(refused.code(), Code::InvalidArgument);
     }
 }
@@ -304,7 +530,11 @@ async fn other_formats_are_refused() {
 #[tokio::test]
 async fn item_42_only_its_owner_cancels_a_request() {
     let rig = Rig::start().await;
-    let id = rig.client.request_proof(&rig.base_body().await).await.expect("accepted");
+    let id = rig
+        .client
+        .request_proof(&rig.base_body().await)
+        .await
+        .expect("accepted");
     let refused = rig.other(2).await.cancel(&id).await.expect_err("not the owner");
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert_eq!(rig.core.newest().state, RequestState::Open);

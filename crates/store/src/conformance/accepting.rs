@@ -116,7 +116,7 @@ pub async fn concurrent_submissions_of_one_key_are_one(world: World) {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..40 {
         let new = world.new_request(|request| request.idempotency_key = key(1));
-        let store = world.shared();
+        let store = world.shared_store();
         callers.spawn(async move { store.accept(new).await.expect("accepted") });
     }
     let accepted = callers.join_all().await;
@@ -165,7 +165,7 @@ pub async fn the_limits_hold_under_concurrency(mut world: World) {
     for n in 0..40 {
         let name = if n % 2 == 0 { "ann" } else { "bob" };
         let new = world.new_request(|request| request.requester = requester(name));
-        let store = world.shared();
+        let store = world.shared_store();
         callers.spawn(async move { (name, store.accept(new).await.is_ok()) });
     }
     let accepted = callers.join_all().await;
@@ -191,7 +191,7 @@ pub async fn incomplete_artifacts_are_refused(world: World) {
             request.inputs = vec![Input {
                 name: Name::literal("stdin"),
                 blob,
-            }]
+            }];
         });
         let request = new.request.id;
         let refused = world.store().accept(new.clone()).await;

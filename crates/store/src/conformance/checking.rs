@@ -125,7 +125,7 @@ pub async fn no_check_is_claimed_twice(world: World) {
     }
     let mut claims = tokio::task::JoinSet::new();
     for _ in 0..20 {
-        let store = world.shared();
+        let store = world.shared_store();
         claims.spawn(async move {
             store
                 .claim_verifications(vec![system()], 2, HOLD)

@@ -85,6 +85,7 @@ pub async fn lapses_are_bounded(world: World) {
         world.claim_one(worker).await;
         world.advance(HOLD.0);
         assert_eq!(world.store().lapse_due(10).await.expect("sweeps"), 1);
+        world.advance(2000);
     }
     assert_eq!(world.state(id).await, RequestState::Failed);
 }

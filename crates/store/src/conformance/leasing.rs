@@ -95,7 +95,7 @@ pub async fn no_task_is_leased_twice(world: World) {
     let mut claims = tokio::task::JoinSet::new();
     for n in 0..30 {
         let worker = world.worker(n).await;
-        let store = world.shared();
+        let store = world.shared_store();
         claims.spawn(async move { store.claim(World::order(worker, 2, false)).await.expect("claims") });
     }
     let leased: Vec<_> = claims.join_all().await.into_iter().flatten().collect();

@@ -74,7 +74,7 @@ pub async fn what_was_acknowledged_is_there(mut world: World) {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let new = world.new_request(|_| {});
-        let store = world.shared();
+        let store = world.shared_store();
         callers.spawn(async move { store.accept(new).await.expect("accepted").request });
     }
     let ids = callers.join_all().await;

@@ -36,7 +36,7 @@ pub async fn a_worker_is_the_same_after_reconnecting(world: World) {
         .expect("notes");
     world.advance(100);
     let mut profile = World::profile(1);
-    profile.name = "renamed".to_owned();
+    "renamed".clone_into(&mut profile.name);
     let again = world
         .store()
         .register_worker(profile.clone())
@@ -198,7 +198,7 @@ pub async fn history_names_the_worker_as_it_was(world: World) {
         world.advance(10);
     }
     let mut profile = World::profile(1);
-    profile.name = "renamed".to_owned();
+    "renamed".clone_into(&mut profile.name);
     world.store().register_worker(profile).await.expect("registered");
     let page = world.store().history(None, 2).await.expect("reads");
     let got: Vec<_> = page.iter().map(|row| row.request.id).collect();

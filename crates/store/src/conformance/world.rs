@@ -144,7 +144,7 @@ impl World {
     }
 
     /// The store, to be shared with other tasks; all of them are to be over before [`Self::reopen`].
-    pub(super) fn shared(&self) -> Arc<dyn Store> {
+    pub fn shared_store(&self) -> Arc<dyn Store> {
         Arc::clone(self.store.as_ref().expect("it is open between two calls"))
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, os::unix::process::ExitStatusExt as _, path::Pa
 use hierophant_testkit::{Launch, Process, leftovers, wait_until};
 use tempfile::TempDir;
 
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 /// Runs a shell script in `folder`.
 fn script(folder: &Path, script: &str) -> Process {

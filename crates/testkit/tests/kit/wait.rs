@@ -5,7 +5,7 @@ use std::time::Duration;
 use hierophant_testkit::{TimedOut, try_wait_until, wait_until};
 
 const SHORT: Duration = Duration::from_millis(50);
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn it_looks_until_the_condition_holds() {

@@ -13,7 +13,11 @@ pub struct Backoff {
 impl Backoff {
     /// Begins with `min`.
     pub fn new(min: Duration, max: Duration) -> Self {
-        Self { min, max: max.max(min), next: min }
+        Self {
+            min,
+            max: max.max(min),
+            next: min,
+        }
     }
 
     /// All is well: begin anew.

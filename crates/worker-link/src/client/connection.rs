@@ -83,7 +83,14 @@ impl Dialer {
         events: mpsc::Sender<Event>,
     ) -> Self {
         let backoff = Backoff::new(settings.reconnect_min, settings.reconnect_max);
-        Self { settings, state, commands, events, closing: None, backoff }
+        Self {
+            settings,
+            state,
+            commands,
+            events,
+            closing: None,
+            backoff,
+        }
     }
 
     /// Runs until the worker closes the link.
@@ -248,12 +255,15 @@ impl Dialer {
 
     fn hear(&mut self, message: Result<Option<ToWorker>, Status>) -> Result<Option<Event>, End> {
         let message = message.map_err(|status| ended(&status))?;
-        let Some(message) = message else { return Err(End::Broken("the coordinator closed the stream".into())) };
+        let Some(message) = message else {
+            return Err(End::Broken("the coordinator closed the stream".into()));
+        };
         Ok(match message.message {
             Some(Message::Lease(lease)) => match Lease::read(lease) {
                 Ok(lease) if self.state.leased(lease.token) => Some(Event::Lease(Box::new(lease))),
                 Ok(lease) => {
-                    self.state.release(lease.token, "the worker holds as many leases as it can".into());
+                    self.state
+                        .release(lease.token, "the worker holds as many leases as it can".into());
                     None
                 }
                 Err((token, why)) => {
@@ -264,9 +274,9 @@ impl Dialer {
                     None
                 }
             },
-            Some(Message::Acknowledged(proto::Acknowledged { lease })) => {
-                read(&lease).filter(|token| self.state.acknowledged(*token)).map(Event::Acknowledged)
-            }
+            Some(Message::Acknowledged(proto::Acknowledged { lease })) => read(&lease)
+                .filter(|token| self.state.acknowledged(*token))
+                .map(Event::Acknowledged),
             Some(Message::Revoked(proto::Revoked { lease, reason })) => read(&lease)
                 .filter(|token| self.state.revoked(*token))
                 .map(|token| Event::Revoked(token, tidy(&reason))),
@@ -298,14 +308,18 @@ async fn last_words(mut inbound: Streaming<ToWorker>) -> End {
     let words = async {
         loop {
             match inbound.message().await {
-                Ok(Some(ToWorker { message: Some(Message::Refused(refused)) })) => return refusal(&refused),
+                Ok(Some(ToWorker {
+                    message: Some(Message::Refused(refused)),
+                })) => return refusal(&refused),
                 Ok(Some(_)) => {}
                 Ok(None) => return End::Broken("the coordinator closed the stream".into()),
                 Err(status) => return ended(&status),
             }
         }
     };
-    tokio::time::timeout(CLOSE_TIMEOUT, words).await.unwrap_or_else(|_| End::Broken("the connection broke".into()))
+    tokio::time::timeout(CLOSE_TIMEOUT, words)
+        .await
+        .unwrap_or_else(|_| End::Broken("the connection broke".into()))
 }
 
 /// Waits until the worker has room for an event, then for a message. No permit: the worker is gone.
@@ -335,17 +349,28 @@ async fn open(settings: &ClientSettings, register: proto::Register) -> Result<Op
             .map_err(|_| End::Refused("the worker's token cannot be a header: it must be visible ASCII".into()))?;
         request.metadata_mut().insert("authorization", value);
     }
-    let mut inbound = client.open(request).await.map_err(|status| ended(&status))?.into_inner();
+    let mut inbound = client
+        .open(request)
+        .await
+        .map_err(|status| ended(&status))?
+        .into_inner();
     match inbound.message().await.map_err(|status| ended(&status))? {
-        Some(ToWorker { message: Some(Message::Registered(registered)) }) => Ok((out, inbound, registered)),
-        Some(ToWorker { message: Some(Message::Refused(refused)) }) => Err(refusal(&refused)),
+        Some(ToWorker {
+            message: Some(Message::Registered(registered)),
+        }) => Ok((out, inbound, registered)),
+        Some(ToWorker {
+            message: Some(Message::Refused(refused)),
+        }) => Err(refusal(&refused)),
         Some(_) => Err(End::Broken("the coordinator's first message is not Registered".into())),
-        None => Err(End::Broken("the coordinator closed the stream before it had registered the worker".into())),
+        None => Err(End::Broken(
+            "the coordinator closed the stream before it had registered the worker".into(),
+        )),
     }
 }
 
 async fn dial(settings: &ClientSettings) -> Result<Channel, String> {
-    let sentence = |error: tonic::transport::Error| format!("cannot reach {}: {}", settings.coordinator, causes(&error));
+    let sentence =
+        |error: tonic::transport::Error| format!("cannot reach {}: {}", settings.coordinator, causes(&error));
     let mut endpoint = Endpoint::from_shared(settings.coordinator.clone())
         .map_err(sentence)?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -378,11 +403,19 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 fn refusal(refused: &proto::Refused) -> End {
     let reason = tidy(&refused.reason);
-    if refused.retry { End::Broken(reason) } else { End::Refused(reason) }
+    if refused.retry {
+        End::Broken(reason)
+    } else {
+        End::Refused(reason)
+    }
 }
 
 fn ended(status: &Status) -> End {
-    let said = if status.message().is_empty() { causes(status) } else { tidy(status.message()) };
+    let said = if status.message().is_empty() {
+        causes(status)
+    } else {
+        tidy(status.message())
+    };
     match status.code() {
         Code::Unauthenticated | Code::PermissionDenied => End::Refused(said),
         Code::Unimplemented => End::Refused(format!("there is no coordinator for workers at this address: {said}")),

@@ -1,6 +1,8 @@
 //! A lease as the worker gets it: checked, with the names as names.
 
-use hierophant_domain::{LeaseToken, Name, RequestId, TaskClass, TaskId, artifact::INLINE_MAX_BYTES, request::INPUTS_MAX};
+use hierophant_domain::{
+    LeaseToken, Name, RequestId, TaskClass, TaskId, artifact::INLINE_MAX_BYTES, request::INPUTS_MAX,
+};
 
 use crate::{proto, tidy};
 
@@ -34,7 +36,11 @@ impl Lease {
             role: name(&lease.role)?,
             system: name(&lease.system)?,
             kind: name(&lease.kind)?,
-            labels: lease.labels.iter().map(|(key, value)| Ok((name(key)?, name(value)?))).collect::<Result<_, _>>()?,
+            labels: lease
+                .labels
+                .iter()
+                .map(|(key, value)| Ok((name(key)?, name(value)?)))
+                .collect::<Result<_, _>>()?,
         };
         // The program is an input here.
         if lease.inputs.len() > INPUTS_MAX + 1 {
@@ -51,7 +57,13 @@ impl Lease {
         }
         lease.inline_bytes = lease.inline_bytes.min(INLINE_MAX_BYTES as u64);
         lease.upload_url = tidy(&lease.upload_url);
-        Ok(Self { token: read, task, request, class, rest: lease })
+        Ok(Self {
+            token: read,
+            task,
+            request,
+            class,
+            rest: lease,
+        })
     }
 }
 
@@ -74,7 +86,11 @@ mod tests {
     }
 
     fn input(name: &str) -> proto::Input {
-        proto::Input { name: name.into(), at: Some(proto::input::At::Inline(vec![1])), ..Default::default() }
+        proto::Input {
+            name: name.into(),
+            at: Some(proto::input::At::Inline(vec![1])),
+            ..Default::default()
+        }
     }
 
     fn refused(change: impl FnOnce(&mut proto::Lease)) -> (Option<LeaseToken>, String) {

@@ -80,7 +80,13 @@ impl State {
 
     /// The parts of a registration that change.
     pub(super) fn register(&mut self) -> (proto::Capabilities, Vec<Vec<u8>>, bool) {
-        let leases = self.hands.keys().chain(self.reports.keys()).take(LEASES_MAX).map(bytes).collect();
+        let leases = self
+            .hands
+            .keys()
+            .chain(self.reports.keys())
+            .take(LEASES_MAX)
+            .map(bytes)
+            .collect();
         // What is sent from here on is newer than this registration.
         self.queue.clear();
         self.progress.clear();
@@ -89,8 +95,7 @@ impl State {
 
     /// The coordinator has taken the worker in. Returns the leases in hand that are not its own any more.
     pub(super) fn registered(&mut self, own: &[Vec<u8>]) -> Vec<LeaseToken> {
-        let own: HashSet<LeaseToken> =
-            own.iter().filter_map(|bytes| LeaseToken::from_slice(bytes)).collect();
+        let own: HashSet<LeaseToken> = own.iter().filter_map(|bytes| LeaseToken::from_slice(bytes)).collect();
         let lost = |(token, hand): &(&LeaseToken, &Hand)| !own.contains(token) && **hand != Hand::Finished;
         let lost: Vec<LeaseToken> = self.hands.iter().filter(lost).map(|(token, _)| *token).collect();
         for token in &lost {
@@ -151,7 +156,14 @@ impl State {
         self.progress.remove(&token);
         let message = message(token, report);
         let queued = self.connected;
-        self.reports.insert(token, Unacknowledged { message, sent: None, queued });
+        self.reports.insert(
+            token,
+            Unacknowledged {
+                message,
+                sent: None,
+                queued,
+            },
+        );
         if queued {
             self.queue.push_back(Next::Report(token));
         }
@@ -167,7 +179,9 @@ impl State {
     }
 
     pub(super) fn progress(&mut self, progress: proto::Progress) {
-        let Some(token) = LeaseToken::from_slice(&progress.lease) else { return };
+        let Some(token) = LeaseToken::from_slice(&progress.lease) else {
+            return;
+        };
         if !self.connected || !self.hands.contains_key(&token) {
             return;
         }
@@ -215,8 +229,16 @@ impl State {
 
     pub(super) fn heartbeat(&self) -> FromWorker {
         let waits = |hand: &Hand| *hand == Hand::Reserved;
-        let waiting = self.hands.iter().filter(|(_, hand)| waits(hand)).map(|(token, _)| token);
-        let running = self.hands.iter().filter(|(_, hand)| !waits(hand)).map(|(token, _)| token);
+        let waiting = self
+            .hands
+            .iter()
+            .filter(|(_, hand)| waits(hand))
+            .map(|(token, _)| token);
+        let running = self
+            .hands
+            .iter()
+            .filter(|(_, hand)| !waits(hand))
+            .map(|(token, _)| token);
         frame(Message::Heartbeat(proto::Heartbeat {
             leases: running.chain(self.reports.keys()).take(LEASES_MAX).map(bytes).collect(),
             reserved: waiting.take(LEASES_MAX).map(bytes).collect(),
@@ -240,7 +262,10 @@ impl State {
                     }
                 }
                 Next::Release(token, reason) => {
-                    return Some(frame(Message::Release(proto::Release { lease: bytes(&token), reason })));
+                    return Some(frame(Message::Release(proto::Release {
+                        lease: bytes(&token),
+                        reason,
+                    })));
                 }
                 Next::Progress(token) => {
                     if let Some(progress) = self.progress.remove(&token) {
@@ -268,7 +293,10 @@ fn message(token: LeaseToken, report: Report) -> FromWorker {
         Report::Done(mut result) => {
             result.lease = bytes(&token);
             if result.encoded_len() + ENVELOPE_BYTES > MESSAGE_MAX_BYTES {
-                let why = format!("the result has {} bytes inline, more than a message takes", result.encoded_len());
+                let why = format!(
+                    "the result has {} bytes inline, more than a message takes",
+                    result.encoded_len()
+                );
                 return message(token, Report::Failed(proto::failure::Class::Prover, why));
             }
             frame(Message::Result(result))

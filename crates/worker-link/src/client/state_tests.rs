@@ -16,7 +16,9 @@ fn connected() -> State {
 }
 
 fn sent(state: &mut State) -> Vec<Message> {
-    std::iter::from_fn(|| state.next(Instant::now())).map(|frame| frame.message.unwrap()).collect()
+    std::iter::from_fn(|| state.next(Instant::now()))
+        .map(|frame| frame.message.unwrap())
+        .collect()
 }
 
 fn done() -> Report {
@@ -47,8 +49,9 @@ fn an_unanswered_report_is_sent_again_once_per_wait() {
     let mut state = connected();
     state.report(token(1), done());
     let start = Instant::now();
+    assert_eq!(RESEND_AFTER, Duration::from_secs(10));
     assert!(state.next(start).is_some());
-    state.remind(start + RESEND_AFTER - Duration::from_millis(1));
+    state.remind(start + Duration::from_millis(9_999));
     assert!(!state.has_next());
     state.remind(start + RESEND_AFTER);
     state.remind(start + RESEND_AFTER);
@@ -98,7 +101,9 @@ fn heartbeats_tell_running_from_reserved() {
     state.leased(token(2));
     state.further(token(1), Hand::Running);
     state.report(token(3), done());
-    let Some(Message::Heartbeat(mut beat)) = state.heartbeat().message else { panic!("no heartbeat") };
+    let Some(Message::Heartbeat(mut beat)) = state.heartbeat().message else {
+        panic!("no heartbeat")
+    };
     beat.leases.sort();
     assert_eq!(beat.leases, vec![bytes(&token(1)), bytes(&token(3))]);
     assert_eq!(beat.reserved, vec![bytes(&token(2))]);
@@ -107,13 +112,19 @@ fn heartbeats_tell_running_from_reserved() {
 #[test]
 fn progress_is_coalesced_and_dropped_with_its_lease() {
     let mut state = connected();
-    let progress = |n, done| proto::Progress { lease: bytes(&token(n)), done, ..Default::default() };
+    let progress = |n, done| proto::Progress {
+        lease: bytes(&token(n)),
+        done,
+        ..Default::default()
+    };
     state.progress(progress(1, 1));
     assert!(!state.has_next(), "an unknown lease has no progress");
     state.leased(token(1));
     state.progress(progress(1, 1));
     state.progress(progress(1, 2));
-    let [Message::Progress(last)] = &sent(&mut state)[..] else { panic!("not one progress") };
+    let [Message::Progress(last)] = &sent(&mut state)[..] else {
+        panic!("not one progress")
+    };
     assert_eq!(last.done, 2);
     state.progress(progress(1, 3));
     state.revoked(token(1));
@@ -129,7 +140,10 @@ fn a_released_or_revoked_lease_is_not_named_again() {
     state.release(token(1), "full".into());
     assert!(state.revoked(token(2)));
     assert!(!state.revoked(token(2)));
-    assert!(matches!(&sent(&mut state)[..], [Message::Release(_)]), "a revoked report is not sent");
+    assert!(
+        matches!(&sent(&mut state)[..], [Message::Release(_)]),
+        "a revoked report is not sent"
+    );
     state.disconnected();
     assert!(state.register().1.is_empty());
 }
@@ -146,7 +160,16 @@ fn leases_are_bounded() {
 #[test]
 fn a_result_that_fits_no_message_becomes_a_failure() {
     let mut state = connected();
-    let output = |bytes| proto::Output { name: "proof".into(), at: Some(proto::output::At::Inline(vec![0; bytes])) };
-    state.report(token(1), Report::Done(proto::Result { outputs: vec![output(MESSAGE_MAX_BYTES)], ..Default::default() }));
+    let output = |bytes| proto::Output {
+        name: "proof".into(),
+        at: Some(proto::output::At::Inline(vec![0; bytes])),
+    };
+    state.report(
+        token(1),
+        Report::Done(proto::Result {
+            outputs: vec![output(MESSAGE_MAX_BYTES)],
+            ..Default::default()
+        }),
+    );
     assert!(matches!(&sent(&mut state)[..], [Message::Failure(_)]));
 }

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use hierophant_domain::{
-    ArtifactId, BlobRef, Capability, Digest, Failure, FailureClass, LeaseToken, Millis, Name, Record, Resources, WorkerId,
+    ArtifactId, BlobRef, Capability, Digest, Failure, FailureClass, LeaseToken, Millis, Name, Record, Resources,
+    WorkerId,
     artifact::INLINE_MAX_BYTES,
     attempt::{Delivery, OUTPUTS_MAX},
     capability::LABELS_MAX,
@@ -21,7 +22,10 @@ const VERSION_MAX_BYTES: usize = 128;
 pub(super) type Refusal = String;
 
 /// Reads a registration: the profile and the leases that the worker still has.
-pub(super) fn register(register: proto::Register, address: String) -> Result<(WorkerProfile, Vec<LeaseToken>), Refusal> {
+pub(super) fn register(
+    register: proto::Register,
+    address: String,
+) -> Result<(WorkerProfile, Vec<LeaseToken>), Refusal> {
     if register.protocol != PROTOCOL_VERSION {
         return Err(format!(
             "the worker speaks version {} of the worker protocol and this coordinator version {PROTOCOL_VERSION}: \
@@ -32,10 +36,14 @@ pub(super) fn register(register: proto::Register, address: String) -> Result<(Wo
     let id = WorkerId::from_slice(&register.worker_id).ok_or("the worker id must have 16 bytes")?;
     let name = &register.name;
     if name.is_empty() || name.len() > WORKER_NAME_MAX_BYTES || name.contains(char::is_control) {
-        return Err(format!("the worker's name must have 1 to {WORKER_NAME_MAX_BYTES} printable bytes"));
+        return Err(format!(
+            "the worker's name must have 1 to {WORKER_NAME_MAX_BYTES} printable bytes"
+        ));
     }
     if register.version.len() > VERSION_MAX_BYTES {
-        return Err(format!("the worker's release must have at most {VERSION_MAX_BYTES} bytes"));
+        return Err(format!(
+            "the worker's release must have at most {VERSION_MAX_BYTES} bytes"
+        ));
     }
     let mut profile = WorkerProfile {
         id,
@@ -48,27 +56,35 @@ pub(super) fn register(register: proto::Register, address: String) -> Result<(Wo
         prefetch: 0,
         draining: register.draining,
     };
-    capabilities(&mut profile, register.capabilities.unwrap_or_default())?;
+    capabilities(&mut profile, &register.capabilities.unwrap_or_default())?;
     Ok((profile, tokens(&register.leases)?))
 }
 
 /// Writes what the worker serves into its profile.
-pub(super) fn capabilities(profile: &mut WorkerProfile, offered: proto::Capabilities) -> Result<(), Refusal> {
+pub(super) fn capabilities(profile: &mut WorkerProfile, offered: &proto::Capabilities) -> Result<(), Refusal> {
     if offered.kinds.len() > CAPABILITIES_MAX {
-        return Err(format!("a worker serves at most {CAPABILITIES_MAX} kinds of task, not {}", offered.kinds.len()));
+        return Err(format!(
+            "a worker serves at most {CAPABILITIES_MAX} kinds of task, not {}",
+            offered.kinds.len()
+        ));
     }
     if offered.slots > SLOTS_MAX || offered.prefetch > SLOTS_MAX {
-        return Err(format!("a worker has at most {SLOTS_MAX} slots and as many prefetched leases"));
+        return Err(format!(
+            "a worker has at most {SLOTS_MAX} slots and as many prefetched leases"
+        ));
     }
-    profile.capabilities = offered.kinds.into_iter().map(capability).collect::<Result<_, _>>()?;
-    profile.capacity =
-        Resources { memory: offered.memory_bytes, shared_memory: offered.shared_memory_bytes, devices: 0 };
+    profile.capabilities = offered.kinds.iter().map(capability).collect::<Result<_, _>>()?;
+    profile.capacity = Resources {
+        memory: offered.memory_bytes,
+        shared_memory: offered.shared_memory_bytes,
+        devices: 0,
+    };
     profile.slots = offered.slots;
     profile.prefetch = offered.prefetch;
     Ok(())
 }
 
-fn capability(kind: proto::Capability) -> Result<Capability, Refusal> {
+fn capability(kind: &proto::Capability) -> Result<Capability, Refusal> {
     if kind.labels.len() > LABELS_MAX {
         return Err(format!("a kind of task has at most {LABELS_MAX} labels"));
     }
@@ -76,8 +92,16 @@ fn capability(kind: proto::Capability) -> Result<Capability, Refusal> {
         role: name(&kind.role)?,
         system: name(&kind.system)?,
         kind: name(&kind.kind)?,
-        labels: kind.labels.iter().map(|(key, value)| Ok((name(key)?, name(value)?))).collect::<Result<_, Refusal>>()?,
-        needs: Resources { memory: kind.memory_bytes, shared_memory: kind.shared_memory_bytes, devices: 0 },
+        labels: kind
+            .labels
+            .iter()
+            .map(|(key, value)| Ok((name(key)?, name(value)?)))
+            .collect::<Result<_, Refusal>>()?,
+        needs: Resources {
+            memory: kind.memory_bytes,
+            shared_memory: kind.shared_memory_bytes,
+            devices: 0,
+        },
     })
 }
 
@@ -89,7 +113,10 @@ pub(super) fn token(bytes: &[u8]) -> Result<LeaseToken, Refusal> {
 /// Reads a list of tokens.
 pub(super) fn tokens(list: &[Vec<u8>]) -> Result<Vec<LeaseToken>, Refusal> {
     if list.len() > LEASES_MAX {
-        return Err(format!("a message names at most {LEASES_MAX} leases, not {}", list.len()));
+        return Err(format!(
+            "a message names at most {LEASES_MAX} leases, not {}",
+            list.len()
+        ));
     }
     list.iter().map(|bytes| token(bytes)).collect()
 }
@@ -97,7 +124,10 @@ pub(super) fn tokens(list: &[Vec<u8>]) -> Result<Vec<LeaseToken>, Refusal> {
 /// Reads what a worker has made. The token is read apart: the lease of a result that is refused here has failed.
 pub(super) fn delivery(result: proto::Result) -> Result<Delivery, Refusal> {
     if result.outputs.len() > OUTPUTS_MAX {
-        return Err(format!("a result has at most {OUTPUTS_MAX} outputs, not {}", result.outputs.len()));
+        return Err(format!(
+            "a result has at most {OUTPUTS_MAX} outputs, not {}",
+            result.outputs.len()
+        ));
     }
     let mut names = BTreeSet::new();
     let mut outputs = Vec::with_capacity(result.outputs.len());

@@ -5,7 +5,12 @@ use proto::output::At;
 use super::*;
 
 fn kind() -> proto::Capability {
-    proto::Capability { role: "prove".into(), system: "vm".into(), kind: "core".into(), ..Default::default() }
+    proto::Capability {
+        role: "prove".into(),
+        system: "vm".into(),
+        kind: "core".into(),
+        ..Default::default()
+    }
 }
 
 fn registration() -> proto::Register {
@@ -14,7 +19,11 @@ fn registration() -> proto::Register {
         worker_id: vec![1; 16],
         name: "attic".into(),
         version: "contemplant 1".into(),
-        capabilities: Some(proto::Capabilities { kinds: vec![kind()], slots: 1, ..Default::default() }),
+        capabilities: Some(proto::Capabilities {
+            kinds: vec![kind()],
+            slots: 1,
+            ..Default::default()
+        }),
         leases: vec![vec![2; 16]],
         draining: false,
     }
@@ -62,40 +71,66 @@ fn registrations_are_bounded() {
 }
 
 fn output(name: &str, at: At) -> proto::Output {
-    proto::Output { name: name.into(), at: Some(at) }
+    proto::Output {
+        name: name.into(),
+        at: Some(at),
+    }
 }
 
 fn result(outputs: Vec<proto::Output>) -> proto::Result {
-    proto::Result { outputs, ..Default::default() }
+    proto::Result {
+        outputs,
+        ..Default::default()
+    }
 }
 
 #[test]
 fn results_are_bounded() {
     let inline = |bytes: usize| At::Inline(vec![0; bytes]);
-    let edge = result(vec![output("proof", inline(INLINE_MAX_BYTES)), output("log", At::ArtifactId(vec![3; 16]))]);
+    let edge = result(vec![
+        output("proof", inline(INLINE_MAX_BYTES)),
+        output("log", At::ArtifactId(vec![3; 16])),
+    ]);
     assert_eq!(delivery(edge).unwrap().outputs.len(), 2);
     let refused = |outputs| delivery(result(outputs)).expect_err("must be refused");
     assert!(refused(vec![output("proof", inline(INLINE_MAX_BYTES + 1))]).contains("uploaded"));
     assert!(refused(vec![output("a", inline(1)), output("a", inline(1))]).contains("twice"));
     assert!(refused(vec![output("a", At::ArtifactId(vec![3; 15]))]).contains("16 bytes"));
     assert!(refused(vec![output("A", inline(1))]).contains("\"A\""));
-    assert!(refused(vec![proto::Output { name: "a".into(), at: None }]).contains("no content"));
+    assert!(
+        refused(vec![proto::Output {
+            name: "a".into(),
+            at: None
+        }])
+        .contains("no content")
+    );
     let many = |n: usize| (0..n).map(|i| output(&format!("o{i}"), inline(0))).collect::<Vec<_>>();
     assert!(refused(many(OUTPUTS_MAX + 1)).contains("33"));
     assert!(delivery(result(many(OUTPUTS_MAX))).is_ok());
-    let odd = proto::Result { public_values_sha256: vec![0; 31], ..Default::default() };
+    let odd = proto::Result {
+        public_values_sha256: vec![0; 31],
+        ..Default::default()
+    };
     assert!(delivery(odd).unwrap_err().contains("32 bytes"));
 }
 
 #[test]
 fn failures_of_unknown_class_are_the_provers() {
-    let read = failure(&proto::Failure { class: 99, message: "x\ny".into(), ..Default::default() });
+    let read = failure(&proto::Failure {
+        class: 99,
+        message: "x\ny".into(),
+        ..Default::default()
+    });
     assert_eq!((read.class, read.message.as_str()), (FailureClass::Prover, "x y"));
 }
 
 #[test]
 fn progress_is_cut_to_what_people_read() {
-    let wild = proto::Progress { phase: "ä".repeat(100), overall_bp: u32::MAX, ..Default::default() };
+    let wild = proto::Progress {
+        phase: "ä".repeat(100),
+        overall_bp: u32::MAX,
+        ..Default::default()
+    };
     let read = progress(&wild);
     assert_eq!((read.phase.len(), read.overall_bp), (64, 10_000));
 }

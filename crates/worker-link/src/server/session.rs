@@ -42,15 +42,24 @@ struct End {
 
 impl End {
     fn hung_up(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), tell: None }
+        Self {
+            reason: reason.into(),
+            tell: None,
+        }
     }
 
     fn come_back(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), tell: Some(true) }
+        Self {
+            reason: reason.into(),
+            tell: Some(true),
+        }
     }
 
     fn stay_away(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), tell: Some(false) }
+        Self {
+            reason: reason.into(),
+            tell: Some(false),
+        }
     }
 }
 
@@ -88,7 +97,9 @@ impl Door {
             Err(_elapsed) => return Err(End::come_back(format!("no Register within {limit:?} of connecting"))),
             Ok(Err(status)) => return Err(End::hung_up(tidy(status.message()))),
             Ok(Ok(None)) => return Err(End::hung_up("it hung up without registering")),
-            Ok(Ok(Some(FromWorker { message: Some(Message::Register(register)) }))) => register,
+            Ok(Ok(Some(FromWorker {
+                message: Some(Message::Register(register)),
+            }))) => register,
             Ok(Ok(Some(_))) => return Err(End::stay_away("the first message of a worker must be Register")),
         };
         let (profile, held) = read::register(register, self.address.clone()).map_err(End::stay_away)?;
@@ -127,6 +138,31 @@ enum Settled {
     Done,
 }
 
+/// Something of which one at a time is with the core, and of which only the latest counts.
+struct Turn<T> {
+    busy: bool,
+    next: Option<T>,
+}
+
+impl<T> Turn<T> {
+    fn new() -> Self {
+        Self {
+            busy: false,
+            next: None,
+        }
+    }
+
+    /// The next, if there is one and it is its turn.
+    fn begin(&mut self) -> Option<T> {
+        if self.busy {
+            return None;
+        }
+        let next = self.next.take();
+        self.busy = next.is_some();
+        next
+    }
+}
+
 /// A registered stream.
 struct Stream {
     door: Door,
@@ -137,11 +173,8 @@ struct Stream {
     /// ended, so what the fence says to a beat of them is no news.
     reporting: HashSet<LeaseToken>,
     reported: HashSet<LeaseToken>,
-    beating: bool,
-    /// The latest beat that came while another was with the core.
-    next_beat: Option<Vec<WorkerBeat>>,
-    updating: bool,
-    changed: bool,
+    beats: Turn<Vec<WorkerBeat>>,
+    updates: Turn<WorkerProfile>,
     heard: Instant,
     /// Whether the worker closed its side in order.
     finished: bool,
@@ -156,10 +189,8 @@ impl Stream {
             calls: FuturesUnordered::new(),
             reporting: HashSet::new(),
             reported: HashSet::new(),
-            beating: false,
-            next_beat: None,
-            updating: false,
-            changed: false,
+            beats: Turn::new(),
+            updates: Turn::new(),
             heard: Instant::now(),
             finished: false,
         }
@@ -173,7 +204,11 @@ impl Stream {
         };
         let registered = write::frame(proto::to_worker::Message::Registered(registered));
         match self.send(registered).await {
-            Ok(()) => self.converse(inbound).await.err().unwrap_or_else(|| End::hung_up("the worker hung up")),
+            Ok(()) => self
+                .converse(inbound)
+                .await
+                .err()
+                .unwrap_or_else(|| End::hung_up("the worker hung up")),
             Err(end) => end,
         }
     }
@@ -231,8 +266,13 @@ impl Stream {
                 let running = read::tokens(&heartbeat.leases).map_err(End::come_back)?;
                 let reserved = read::tokens(&heartbeat.reserved).map_err(End::come_back)?;
                 let beat = |running| move |token| WorkerBeat { token, running };
-                self.next_beat =
-                    Some(running.into_iter().map(beat(true)).chain(reserved.into_iter().map(beat(false))).collect());
+                self.beats.next = Some(
+                    running
+                        .into_iter()
+                        .map(beat(true))
+                        .chain(reserved.into_iter().map(beat(false)))
+                        .collect(),
+                );
                 self.beat();
             }
             Some(Message::Progress(progress)) => {
@@ -263,8 +303,8 @@ impl Stream {
                 }));
             }
             Some(Message::Capabilities(offered)) => {
-                read::capabilities(&mut self.profile, offered).map_err(End::come_back)?;
-                self.changed = true;
+                read::capabilities(&mut self.profile, &offered).map_err(End::come_back)?;
+                self.updates.next = Some(self.profile.clone());
                 self.update();
             }
             Some(Message::Register(_)) => return Err(End::come_back("a worker registers once on a stream")),
@@ -279,12 +319,18 @@ impl Stream {
         match read::delivery(result) {
             Ok(delivery) => {
                 let (workers, worker) = (Arc::clone(&self.door.workers), self.profile.id);
-                self.report(token, Box::pin(async move { workers.deliver(worker, token, delivery).await }));
+                self.report(
+                    token,
+                    Box::pin(async move { workers.deliver(worker, token, delivery).await }),
+                );
                 Ok(())
             }
             Err(reason) => {
                 // It would be no better the next time: the attempt has failed and the worker is to forget the result.
-                let failure = Failure::new(FailureClass::Prover, format!("the worker sent a malformed result: {reason}"));
+                let failure = Failure::new(
+                    FailureClass::Prover,
+                    format!("the worker sent a malformed result: {reason}"),
+                );
                 tracing::warn!(worker.id = %self.profile.id, "{}", failure.message);
                 let refusal = write::revoked(token, &failure.message);
                 self.fail(token, failure);
@@ -295,36 +341,36 @@ impl Stream {
 
     fn fail(&mut self, token: LeaseToken, failure: Failure) {
         let (workers, worker) = (Arc::clone(&self.door.workers), self.profile.id);
-        self.report(token, Box::pin(async move { workers.fail(worker, token, failure).await }));
+        self.report(
+            token,
+            Box::pin(async move { workers.fail(worker, token, failure).await }),
+        );
     }
 
     fn report(&mut self, token: LeaseToken, call: BoxFuture<'static, Result<Fence, CoreError>>) {
         self.reporting.insert(token);
-        if self.beating {
+        if self.beats.busy {
             self.reported.insert(token);
         }
-        self.calls.push(Box::pin(async move { Settled::Report(token, call.await) }));
+        self.calls
+            .push(Box::pin(async move { Settled::Report(token, call.await) }));
     }
 
     fn beat(&mut self) {
-        if self.beating {
-            return;
-        }
-        let Some(mut beats) = self.next_beat.take() else { return };
+        let Some(mut beats) = self.beats.begin() else { return };
         beats.retain(|beat| !self.reporting.contains(&beat.token));
-        self.beating = true;
         self.reported.clear();
         let (workers, worker) = (Arc::clone(&self.door.workers), self.profile.id);
-        self.calls.push(Box::pin(async move { Settled::Beat(workers.beat(worker, beats).await) }));
+        self.calls.push(Box::pin(
+            async move { Settled::Beat(workers.beat(worker, beats).await) },
+        ));
     }
 
     fn update(&mut self) {
-        if self.updating || !self.changed {
-            return;
-        }
-        (self.updating, self.changed) = (true, false);
-        let (workers, profile) = (Arc::clone(&self.door.workers), self.profile.clone());
-        self.calls.push(Box::pin(async move { Settled::Update(workers.update(profile).await) }));
+        let Some(profile) = self.updates.begin() else { return };
+        let workers = Arc::clone(&self.door.workers);
+        self.calls
+            .push(Box::pin(async move { Settled::Update(workers.update(profile).await) }));
     }
 
     async fn answer(&mut self, settled: Settled) -> Result<(), End> {
@@ -344,7 +390,7 @@ impl Stream {
                 }
             }
             Settled::Beat(outcome) => {
-                self.beating = false;
+                self.beats.busy = false;
                 match outcome {
                     Ok(fences) => {
                         for (token, fence) in fences {
@@ -359,9 +405,11 @@ impl Stream {
                 Ok(())
             }
             Settled::Update(outcome) => {
-                self.updating = false;
+                self.updates.busy = false;
                 if let Err(error) = outcome {
-                    return Err(End::come_back(format!("the worker's capabilities were not taken: {error}")));
+                    return Err(End::come_back(format!(
+                        "the worker's capabilities were not taken: {error}"
+                    )));
                 }
                 self.update();
                 Ok(())

@@ -23,12 +23,18 @@ pub(super) fn acknowledged(token: LeaseToken) -> proto::ToWorker {
 
 /// The lease is gone.
 pub(super) fn revoked(token: LeaseToken, reason: &str) -> proto::ToWorker {
-    frame(Message::Revoked(proto::Revoked { lease: bytes(token), reason: tidy(reason) }))
+    frame(Message::Revoked(proto::Revoked {
+        lease: bytes(token),
+        reason: tidy(reason),
+    }))
 }
 
 /// The stream ends.
 pub(super) fn refused(reason: &str, retry: bool) -> proto::ToWorker {
-    frame(Message::Refused(proto::Refused { reason: tidy(reason), retry }))
+    frame(Message::Refused(proto::Refused {
+        reason: tidy(reason),
+        retry,
+    }))
 }
 
 /// A task for the worker.
@@ -49,7 +55,12 @@ pub(super) fn lease(task: AssignedTask) -> proto::ToWorker {
         upload_token: task.upload_token,
         inline_bytes: INLINE_MAX_BYTES as u64,
         guest_log_bytes: GUEST_LOG_BYTES,
-        labels: task.class.labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+        labels: task
+            .class
+            .labels
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect(),
     }))
 }
 

@@ -1,6 +1,11 @@
 //! A core that remembers what it was told and says what a test wants, behind the real service on a real port.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses a part"
+)]
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -22,8 +27,8 @@ use hierophant_domain::{
     attempt::{Delivery, Fence},
     worker::WorkerProfile,
 };
-use hierophant_worker_link::server::{LinkSettings, WorkerLinkService};
 use hierophant_testkit::CutableProxy;
+use hierophant_worker_link::server::{LinkSettings, WorkerLinkService};
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc},
@@ -47,7 +52,11 @@ pub enum Call {
     Released(LeaseToken, String),
     Updated(Box<WorkerProfile>),
     Drained,
-    Disconnected { session: u64, reason: String, good_bye: bool },
+    Disconnected {
+        session: u64,
+        reason: String,
+        good_bye: bool,
+    },
 }
 
 /// The core.
@@ -93,13 +102,12 @@ impl Fake {
                 told.await;
             }
         };
-        match tokio::time::timeout(PATIENCE, search).await {
-            Ok(found) => found,
-            Err(_) => {
-                let calls: Vec<_> = self.calls().into_iter().filter(|call| !matches!(call, Call::Beat(_))).collect();
-                panic!("no {what} within {PATIENCE:?}; the core was told {calls:#?}")
-            }
+        if let Ok(found) = tokio::time::timeout(PATIENCE, search).await {
+            return found;
         }
+        let calls = self.calls();
+        let calls: Vec<_> = calls.iter().filter(|call| !matches!(call, Call::Beat(_))).collect();
+        panic!("no {what} within {PATIENCE:?}; the core was told {calls:#?}")
     }
 
     pub async fn registration(&self, number: usize) -> (WorkerProfile, Vec<LeaseToken>) {
@@ -137,7 +145,10 @@ impl Fake {
     pub async fn beaten(&self, token: LeaseToken, running: bool) {
         self.wait_for("heartbeat", |calls| {
             calls.iter().find_map(|call| match call {
-                Call::Beat(beats) => beats.iter().find(|beat| beat.token == token && beat.running == running).map(|_| ()),
+                Call::Beat(beats) => beats
+                    .iter()
+                    .find(|beat| beat.token == token && beat.running == running)
+                    .map(|_| ()),
                 _ => None,
             })
         })
@@ -147,7 +158,11 @@ impl Fake {
     pub async fn disconnection(&self, number: u64) -> (String, bool) {
         self.wait_for("disconnection", |calls| {
             calls.iter().find_map(|call| match call {
-                Call::Disconnected { session, reason, good_bye } if *session == number => Some((reason.clone(), *good_bye)),
+                Call::Disconnected {
+                    session,
+                    reason,
+                    good_bye,
+                } if *session == number => Some((reason.clone(), *good_bye)),
                 _ => None,
             })
         })
@@ -161,13 +176,20 @@ impl Fake {
                 Call::Registered(profile, _) | Call::Updated(profile) => Some(profile),
                 _ => None,
             })?;
-            last.capabilities.iter().any(|capability| capability.kind.as_str() == kind).then_some(())
+            last.capabilities
+                .iter()
+                .any(|capability| capability.kind.as_str() == kind)
+                .then_some(())
         })
         .await;
     }
 
     pub fn sender(&self) -> mpsc::Sender<Assignment> {
-        self.assignments.lock().unwrap().clone().expect("a worker is registered")
+        self.assignments
+            .lock()
+            .unwrap()
+            .clone()
+            .expect("a worker is registered")
     }
 
     pub async fn assign(&self, assignment: Assignment) {
@@ -198,12 +220,26 @@ impl Workers for Fake {
         };
         self.note(Call::Registered(Box::new(profile), held));
         let heartbeat = Millis(i64::try_from(self.heartbeat_ms.load(Ordering::Relaxed)).unwrap());
-        Ok(Session { number, heartbeat, leases, assignments })
+        Ok(Session {
+            number,
+            heartbeat,
+            leases,
+            assignments,
+        })
     }
 
     async fn beat(&self, _: WorkerId, beats: Vec<WorkerBeat>) -> Result<Vec<(LeaseToken, Fence)>, CoreError> {
         let gone = self.gone.lock().unwrap().clone();
-        let fence = |beat: &WorkerBeat| (beat.token, if gone.contains(&beat.token) { Fence::Gone } else { Fence::Pass });
+        let fence = |beat: &WorkerBeat| {
+            (
+                beat.token,
+                if gone.contains(&beat.token) {
+                    Fence::Gone
+                } else {
+                    Fence::Pass
+                },
+            )
+        };
         let fences = beats.iter().map(fence).collect();
         self.note(Call::Beat(beats));
         Ok(fences)
@@ -217,7 +253,10 @@ impl Workers for Fake {
         if self.down.load(Ordering::Relaxed) {
             return Err(CoreError::Unavailable("the store is away; try again".into()));
         }
-        let repeated = self.calls().iter().any(|call| matches!(call, Call::Delivered(of, _) if *of == token));
+        let repeated = self
+            .calls()
+            .iter()
+            .any(|call| matches!(call, Call::Delivered(of, _) if *of == token));
         self.note(Call::Delivered(token, delivery));
         Ok(if repeated { Fence::Repeated } else { Fence::Pass })
     }
@@ -242,14 +281,23 @@ impl Workers for Fake {
     }
 
     async fn disconnected(&self, _: WorkerId, session: u64, reason: String, good_bye: bool) {
-        self.note(Call::Disconnected { session, reason, good_bye });
+        self.note(Call::Disconnected {
+            session,
+            reason,
+            good_bye,
+        });
     }
 }
 
 /// An inline input.
 pub fn inline(name: &'static str, bytes: impl Into<Vec<u8>>) -> AssignedInput {
     let bytes = bytes.into();
-    AssignedInput { name: Name::literal(name), size: bytes.len() as u64, sha256: None, source: InputSource::Inline(bytes) }
+    AssignedInput {
+        name: Name::literal(name),
+        size: bytes.len() as u64,
+        sha256: None,
+        source: InputSource::Inline(bytes),
+    }
 }
 
 /// A task of the system and kind that the mock prover serves by itself.
@@ -298,7 +346,12 @@ impl Coordinator {
                 .await
                 .unwrap();
         });
-        Self { core: Arc::clone(core), address, shutdown, server }
+        Self {
+            core: Arc::clone(core),
+            address,
+            shutdown,
+            server,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -308,7 +361,10 @@ impl Coordinator {
     /// Stops in order; must not be held up by open streams.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        tokio::time::timeout(PATIENCE, self.server).await.expect("streams hold the server up").unwrap();
+        tokio::time::timeout(PATIENCE, self.server)
+            .await
+            .expect("streams hold the server up")
+            .unwrap();
     }
 }
 

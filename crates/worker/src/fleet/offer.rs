@@ -28,7 +28,11 @@ pub(super) fn read(hello: &HelloReply, allowed: Option<&[String]>) -> (Vec<Capab
                 sentences.push(format!("{title} is not available: {}", kind.unavailable));
                 continue;
             }
-            match (Name::new(&system.name), Name::new(&kind.name), Name::new(&system.toolchain)) {
+            match (
+                Name::new(&system.name),
+                Name::new(&kind.name),
+                Name::new(&system.toolchain),
+            ) {
                 (Ok(system), Ok(kind_name), Ok(toolchain)) => capabilities.push(Capability {
                     role: Name::literal(ROLE),
                     system,
@@ -42,15 +46,27 @@ pub(super) fn read(hello: &HelloReply, allowed: Option<&[String]>) -> (Vec<Capab
                 }),
                 (system, kind, toolchain) => {
                     let bad = [system.err(), kind.err(), toolchain.err()].into_iter().flatten().next();
-                    sentences.push(format!("{title} is not offered: {}", bad.map_or_else(String::new, |b| b.to_string())));
+                    sentences.push(format!(
+                        "{title} is not offered: {}",
+                        bad.map_or_else(String::new, |b| b.to_string())
+                    ));
                 }
             }
         }
     }
     if let Some(allowed) = allowed {
-        let offered = |name: &String| hello.systems.iter().flat_map(|system| &system.kinds).any(|kind| kind.name == *name);
+        let offered = |name: &String| {
+            hello
+                .systems
+                .iter()
+                .flat_map(|system| &system.kinds)
+                .any(|kind| kind.name == *name)
+        };
         sentences.extend(
-            allowed.iter().filter(|name| !offered(name)).map(|name| format!("it has no kind {name:?}: correct `kinds`")),
+            allowed
+                .iter()
+                .filter(|name| !offered(name))
+                .map(|name| format!("it has no kind {name:?}: correct `kinds`")),
         );
     }
     (capabilities, sentences)
@@ -63,20 +79,32 @@ mod tests {
     use super::*;
 
     fn kind(name: &str, unavailable: &str) -> Kind {
-        Kind { name: name.into(), memory_bytes: 7, shared_memory_bytes: 1, unavailable: unavailable.into() }
+        Kind {
+            name: name.into(),
+            memory_bytes: 7,
+            shared_memory_bytes: 1,
+            unavailable: unavailable.into(),
+        }
     }
 
     fn hello(kinds: Vec<Kind>) -> HelloReply {
         HelloReply {
             calls: vec!["prove".into()],
-            systems: vec![System { name: "vm".into(), toolchain: "v1.0".into(), kinds }],
+            systems: vec![System {
+                name: "vm".into(),
+                toolchain: "v1.0".into(),
+                kinds,
+            }],
             ..Default::default()
         }
     }
 
     #[test]
     fn kinds_become_capabilities_with_the_toolchain_as_label() {
-        let (offered, sentences) = read(&hello(vec![kind("core", ""), kind("wrapped", "no keys in /keys")]), None);
+        let (offered, sentences) = read(
+            &hello(vec![kind("core", ""), kind("wrapped", "no keys in /keys")]),
+            None,
+        );
         assert_eq!(sentences, ["vm/wrapped is not available: no keys in /keys"]);
         assert_eq!(offered.len(), 1);
         assert_eq!(offered[0].labels[&Name::literal("toolchain")].as_str(), "v1.0");
@@ -93,11 +121,17 @@ mod tests {
 
     #[test]
     fn what_cannot_prove_or_be_named_is_not_offered() {
-        let light = HelloReply { calls: vec!["verify".into()], ..hello(vec![kind("core", "")]) };
+        let light = HelloReply {
+            calls: vec!["verify".into()],
+            ..hello(vec![kind("core", "")])
+        };
         assert!(read(&light, None).0.is_empty());
         let mut odd = hello(vec![kind("core", "")]);
         odd.systems[0].toolchain = "Version 1".into();
         let (offered, sentences) = read(&odd, None);
-        assert!(offered.is_empty() && sentences[0].contains("Version 1"), "{sentences:?}");
+        assert!(
+            offered.is_empty() && sentences[0].contains("Version 1"),
+            "{sentences:?}"
+        );
     }
 }

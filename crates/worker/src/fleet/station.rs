@@ -87,7 +87,12 @@ impl Drop for Booking {
 
 impl Station {
     pub(super) fn new(spec: ProverSpec, kinds: Option<Vec<String>>) -> Self {
-        Self { spec, kinds, condition: Mutex::new(Condition::Starting), open_jobs: Arc::default() }
+        Self {
+            spec,
+            kinds,
+            condition: Mutex::new(Condition::Starting),
+            open_jobs: Arc::default(),
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -196,7 +201,15 @@ impl Station {
         tracing::info!(prover.name = %self.spec.name, prover.pid = process.pid(), kinds = capabilities.len(),
             "{} is ready", process.name());
         let jobs = process.hello().max_jobs;
-        self.set(Condition::Ready(Ready { process, capabilities, jobs, spare: Arc::default() }), changed);
+        self.set(
+            Condition::Ready(Ready {
+                process,
+                capabilities,
+                jobs,
+                spare: Arc::default(),
+            }),
+            changed,
+        );
     }
 
     fn set(&self, condition: Condition, changed: &watch::Sender<u64>) {

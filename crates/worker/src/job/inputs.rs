@@ -50,8 +50,15 @@ impl Drop for Inputs {
 /// Fetches everything. Takes the inputs out of the lease.
 pub(super) async fn fetch(workshop: &Workshop, lease: &mut Lease) -> Result<Inputs, Stop> {
     let wanted = std::mem::take(&mut lease.rest.inputs);
-    let mut inputs = Inputs { blobs: Vec::with_capacity(wanted.len()), directory: None };
-    let to_fetch: u64 = wanted.iter().filter(|input| matches!(input.at, Some(proto::input::At::Url(_)))).map(|i| i.size).sum();
+    let mut inputs = Inputs {
+        blobs: Vec::with_capacity(wanted.len()),
+        directory: None,
+    };
+    let to_fetch: u64 = wanted
+        .iter()
+        .filter(|input| matches!(input.at, Some(proto::input::At::Url(_))))
+        .map(|i| i.size)
+        .sum();
     let mut inline = 0;
     for (index, input) in wanted.into_iter().enumerate() {
         let at = match input.at {
@@ -63,7 +70,9 @@ pub(super) async fn fetch(workshop: &Workshop, lease: &mut Lease) -> Result<Inpu
             }
             Some(proto::input::At::Inline(bytes)) => {
                 let path = directory(workshop, lease, &mut inputs, 0)?.join(index.to_string());
-                tokio::fs::write(&path, bytes).await.map_err(|error| disk(&path, &error))?;
+                tokio::fs::write(&path, bytes)
+                    .await
+                    .map_err(|error| disk(&path, &error))?;
                 At::Path(text(&path))
             }
             Some(proto::input::At::Url(url)) => {
@@ -80,7 +89,10 @@ pub(super) async fn fetch(workshop: &Workshop, lease: &mut Lease) -> Result<Inpu
             }
             None => return Err(Stop::Release(format!("the input {} has no content", input.name))),
         };
-        inputs.blobs.push(NamedBlob { name: input.name, blob: Some(Blob { at: Some(at) }) });
+        inputs.blobs.push(NamedBlob {
+            name: input.name,
+            blob: Some(Blob { at: Some(at) }),
+        });
     }
     Ok(inputs)
 }
@@ -97,7 +109,10 @@ fn directory(workshop: &Workshop, lease: &Lease, inputs: &mut Inputs, to_fetch: 
         )));
     }
     let path = workshop.jobs.join(lease.token.0.simple().to_string());
-    DirBuilder::new().mode(0o700).create(&path).map_err(|error| disk(&path, &error))?;
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .map_err(|error| disk(&path, &error))?;
     inputs.directory = Some(path.clone());
     Ok(path)
 }
@@ -117,8 +132,9 @@ fn refused(name: &str, error: &TransferError) -> Stop {
         TransferError::Refused { .. }
         | TransferError::TooLarge { .. }
         | TransferError::Damaged
-        | TransferError::GaveUp { .. } => {
-            Stop::Failed(Class::Transient, format!("the worker could not fetch the input {name}: {error}"))
-        }
+        | TransferError::GaveUp { .. } => Stop::Failed(
+            Class::Transient,
+            format!("the worker could not fetch the input {name}: {error}"),
+        ),
     }
 }

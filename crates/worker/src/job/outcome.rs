@@ -15,10 +15,9 @@ pub(super) fn failure(error: &CallError) -> Stop {
             Said::Transient | Said::Cancelled => Class::Transient,
             Said::Prover | Said::Unsupported | Said::Unspecified => Class::Prover,
         },
-        CallError::Died { .. }
-        | CallError::MemoryLimit { .. }
-        | CallError::Hung { .. }
-        | CallError::Protocol(_) => Class::Prover,
+        CallError::Died { .. } | CallError::MemoryLimit { .. } | CallError::Hung { .. } | CallError::Protocol(_) => {
+            Class::Prover
+        }
         // Out of time, or ended because of another call or of the worker's end: not this task's doing.
         CallError::Timeout { .. } | CallError::Killed(_) => Class::Transient,
     };
@@ -35,23 +34,49 @@ mod tests {
 
     #[test]
     fn each_end_of_a_call_has_its_class() {
-        let died = CallError::Died { how: ExitHow::Signal(9), memory_kill_suspected: true };
+        let died = CallError::Died {
+            how: ExitHow::Signal(9),
+            memory_kill_suspected: true,
+        };
         let cases = [
             (CallError::Failed(Failure::input("x")), Class::Input),
             (CallError::Failed(Failure::transient("x")), Class::Transient),
             (CallError::Failed(Failure::prover("x")), Class::Prover),
             (CallError::Failed(Failure::unsupported("x")), Class::Prover),
             (CallError::Failed(Failure::cancelled()), Class::Transient),
-            (CallError::Failed(Failure::program(hierophant_prover_protocol::proto::ProgramFault::default())), Class::Program),
+            (
+                CallError::Failed(Failure::program(
+                    hierophant_prover_protocol::proto::ProgramFault::default(),
+                )),
+                Class::Program,
+            ),
             (died, Class::Prover),
-            (CallError::MemoryLimit { used_bytes: 2, limit_bytes: 1 }, Class::Prover),
-            (CallError::Hung { silent: Duration::from_secs(1) }, Class::Prover),
+            (
+                CallError::MemoryLimit {
+                    used_bytes: 2,
+                    limit_bytes: 1,
+                },
+                Class::Prover,
+            ),
+            (
+                CallError::Hung {
+                    silent: Duration::from_secs(1),
+                },
+                Class::Prover,
+            ),
             (CallError::Protocol("x".into()), Class::Prover),
-            (CallError::Timeout { limit: Duration::from_secs(1) }, Class::Transient),
+            (
+                CallError::Timeout {
+                    limit: Duration::from_secs(1),
+                },
+                Class::Transient,
+            ),
             (CallError::Killed("x".into()), Class::Transient),
         ];
         for (error, expected) in cases {
-            let Stop::Failed(class, message) = failure(&error) else { panic!("{error} is no failure") };
+            let Stop::Failed(class, message) = failure(&error) else {
+                panic!("{error} is no failure")
+            };
             assert_eq!(class, expected, "{error}");
             assert!(!message.is_empty());
         }

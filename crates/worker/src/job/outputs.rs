@@ -38,9 +38,17 @@ pub(super) async fn collect(
         let at = match blob.and_then(|blob| blob.at) {
             Some(At::Inline(bytes)) if bytes.len() as u64 <= lease.rest.inline_bytes => output::At::Inline(bytes),
             Some(at) => file(workshop, lease, at, directory, &mut entry).await.map_err(|why| {
-                Stop::Failed(Class::Prover, format!("the prover's output {name} cannot be used: {why}"))
+                Stop::Failed(
+                    Class::Prover,
+                    format!("the prover's output {name} cannot be used: {why}"),
+                )
             })?,
-            None => return Err(Stop::Failed(Class::Prover, format!("the prover's output {name} has no content"))),
+            None => {
+                return Err(Stop::Failed(
+                    Class::Prover,
+                    format!("the prover's output {name} has no content"),
+                ));
+            }
         };
         outputs.push(proto::Output { name, at: Some(at) });
     }
@@ -77,13 +85,17 @@ async fn file(
                 Ok(None)
             }
             At::Path(path) => {
-                let blob = prover::Blob { at: Some(At::Path(path.clone())) };
+                let blob = prover::Blob {
+                    at: Some(At::Path(path.clone())),
+                };
                 let kind = std::fs::symlink_metadata(&path).map_err(sentence)?;
                 if !kind.is_file() {
                     return Err(format!("{path} is not a regular file"));
                 }
                 if kind.len() <= limit {
-                    return read_output(&blob, &directory, limit).map(Some).map_err(|error| error.to_string());
+                    return read_output(&blob, &directory, limit)
+                        .map(Some)
+                        .map_err(|error| error.to_string());
                 }
                 let aside = held.directory(token).map_err(sentence)?.join(&name);
                 std::fs::rename(&path, &aside).map_err(sentence)?;
@@ -91,15 +103,19 @@ async fn file(
             }
         }
     };
-    match tokio::task::spawn_blocking(work).await.map_err(|panic| panic.to_string())?? {
-        Some(bytes) => Ok(output::At::Inline(bytes)),
-        None => {
-            let id = Uuid::now_v7();
-            let base = lease.rest.upload_url.trim_end_matches('/');
-            entry.uploads.push(Upload { url: format!("{base}/{id}"), file: number });
-            Ok(output::At::ArtifactId(id.into_bytes().to_vec()))
-        }
+    let small = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| panic.to_string())??;
+    if let Some(bytes) = small {
+        return Ok(output::At::Inline(bytes));
     }
+    let id = Uuid::now_v7();
+    let base = lease.rest.upload_url.trim_end_matches('/');
+    entry.uploads.push(Upload {
+        url: format!("{base}/{id}"),
+        file: number,
+    });
+    Ok(output::At::ArtifactId(id.into_bytes().to_vec()))
 }
 
 /// Uploads all of them, for as long as it takes: the result is safe on disk and its lease is renewed meanwhile. An upload
@@ -114,7 +130,11 @@ pub(super) async fn upload(workshop: &Workshop, token: LeaseToken, entry: &Entry
         let file = directory.join(&upload.file);
         loop {
             let bearer = Some(entry.upload_token.as_str()).filter(|token| !token.is_empty());
-            match workshop.transfers.upload(&upload.url, bearer, Source::File(file.clone())).await {
+            match workshop
+                .transfers
+                .upload(&upload.url, bearer, Source::File(file.clone()))
+                .await
+            {
                 Ok(_) => break,
                 Err(error @ TransferError::GaveUp { .. }) => {
                     let wait = backoff.wait();
@@ -127,7 +147,10 @@ pub(super) async fn upload(workshop: &Workshop, token: LeaseToken, entry: &Entry
                     | TransferError::Damaged
                     | TransferError::Io { .. }),
                 ) => {
-                    return Err(Stop::Failed(Class::Transient, format!("the worker could not store an output: {error}")));
+                    return Err(Stop::Failed(
+                        Class::Transient,
+                        format!("the worker could not store an output: {error}"),
+                    ));
                 }
             }
         }

@@ -1,6 +1,11 @@
 //! A real contemplant with the mock prover, a coordinator with a fake core, and a small artifact server.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses a part"
+)]
 
 #[path = "../../../worker-link/tests/common/mod.rs"]
 pub mod link;
@@ -34,7 +39,7 @@ use toml::Value;
 /// Blobs over HTTP.
 #[derive(Debug, Default)]
 pub struct Blobs {
-    blobs: Mutex<HashMap<String, Vec<u8>>>,
+    stored: Mutex<HashMap<String, Vec<u8>>>,
     fetched: Mutex<Vec<String>>,
     bearers: Mutex<Vec<String>>,
     /// Answers 503 to uploads.
@@ -44,11 +49,11 @@ pub struct Blobs {
 
 impl Blobs {
     pub fn get(&self, id: &str) -> Option<Vec<u8>> {
-        self.blobs.lock().unwrap().get(id).cloned()
+        self.stored.lock().unwrap().get(id).cloned()
     }
 
     pub fn put(&self, id: &str, bytes: impl Into<Vec<u8>>) {
-        self.blobs.lock().unwrap().insert(id.to_owned(), bytes.into());
+        self.stored.lock().unwrap().insert(id.to_owned(), bytes.into());
     }
 
     pub fn was_fetched(&self, id: &str) -> bool {
@@ -74,7 +79,10 @@ async fn upload(
     if blobs.down.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, String::new());
     }
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let bearer = headers
+        .get("authorization")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     blobs.bearers.lock().unwrap().push(bearer.to_owned());
     blobs.put(&id, body.to_vec());
     (StatusCode::CREATED, String::new())
@@ -134,12 +142,24 @@ impl World {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_contemplant"));
         let mut worker = Node::new("contemplant", program, folder.path().join("worker"));
         worker.set("coordinator", proxy.url()).set("http_port", 0);
-        worker.set("reconnect.min", "20ms").set("reconnect.max", "200ms").set("log.filter", "info,contemplant=debug");
+        worker
+            .set("reconnect.min", "20ms")
+            .set("reconnect.max", "200ms")
+            .set("log.filter", "info,contemplant=debug");
         worker.set("provers", vec![Value::from(mock(&[], &[]))]);
         for (key, value) in settings {
             worker.set(key, value.clone());
         }
-        Self { core, coordinator, proxy, blobs, worker, blobs_address, blobs_server, folder }
+        Self {
+            core,
+            coordinator,
+            proxy,
+            blobs,
+            worker,
+            blobs_address,
+            blobs_server,
+            folder,
+        }
     }
 
     /// A task whose program is this script of the mock.
@@ -165,7 +185,12 @@ impl World {
     /// An input at a URL.
     pub fn at_url(&self, name: &'static str, id: &str, size: u64) -> AssignedInput {
         let url = format!("http://{}/artifacts/{id}", self.blobs_address);
-        AssignedInput { name: Name::literal(name), source: InputSource::Url(url), sha256: None, size }
+        AssignedInput {
+            name: Name::literal(name),
+            source: InputSource::Url(url),
+            sha256: None,
+            size,
+        }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -174,33 +199,52 @@ impl World {
 
     /// Names in a folder of the worker's data.
     pub fn listed(&self, folder: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.data().join(folder)).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        let entries = std::fs::read_dir(self.data().join(folder))
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
     }
 
     /// Waits until the coordinator has everything, and the worker has forgotten it.
     pub async fn nothing_held(&self) {
         wait_until("no result held", PATIENCE, async || {
             let held = self.listed("held");
-            if held.is_empty() { Ok(()) } else { Err(format!("{held:?}")) }
+            if held.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{held:?}"))
+            }
         })
         .await;
     }
 
     /// Waits until a result is written whole.
     pub async fn result_held(&self, token: LeaseToken) {
-        let entry = self.data().join("held").join(token.0.simple().to_string()).join("entry");
+        let entry = self
+            .data()
+            .join("held")
+            .join(token.0.simple().to_string())
+            .join("entry");
         wait_until("a result held on disk", PATIENCE, async || {
-            if entry.exists() { Ok(()) } else { Err(format!("no {}", entry.display())) }
+            if entry.exists() {
+                Ok(())
+            } else {
+                Err(format!("no {}", entry.display()))
+            }
         })
         .await;
     }
 
     /// Waits until nothing that the worker started is there any more.
     pub async fn no_processes(&self) {
-        wait_until("no process of the worker", PATIENCE, async || match &leftovers(self.folder.path())[..] {
-            [] => Ok(()),
-            left => Err(format!("{left:?}")),
+        wait_until("no process of the worker", PATIENCE, async || {
+            match &leftovers(self.folder.path())[..] {
+                [] => Ok(()),
+                left => Err(format!("{left:?}")),
+            }
         })
         .await;
     }
@@ -212,14 +256,21 @@ impl World {
         let addresses: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
         let url = format!("http://{}{path}", addresses["http"].as_str().unwrap_or_default());
         let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
-        Ok((answer.status().as_u16(), answer.text().await.map_err(|error| error.to_string())?))
+        Ok((
+            answer.status().as_u16(),
+            answer.text().await.map_err(|error| error.to_string())?,
+        ))
     }
 
     /// Waits until a page is as wanted.
     pub async fn page_is(&self, path: &str, wanted: impl Fn(u16, &str) -> bool) {
         wait_until(path, Duration::from_secs(20), async || {
             let (status, text) = self.page(path).await?;
-            if wanted(status, &text) { Ok(()) } else { Err(format!("{status} {text}")) }
+            if wanted(status, &text) {
+                Ok(())
+            } else {
+                Err(format!("{status} {text}"))
+            }
         })
         .await;
     }

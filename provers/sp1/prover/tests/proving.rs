@@ -1,6 +1,6 @@
 //! Real proofs through the protocol: minutes and up to 14 GB each, so they run only when asked for:
 //! `cargo test --release --test proving -- --ignored --test-threads=1`. They are kept for the tests of `forgeries.rs`
-//! and for whoever needs a proof.
+//! and for whoever needs a proof. `PROVER_SP1_OPTIONS` and `PROVER_SP1_ENV` (`name=value,...`) set what is to be measured.
 
 mod support;
 
@@ -9,22 +9,12 @@ use std::time::Instant;
 use hierophant_prover_protocol::proto::{Role, failure::Class, program_fault::Cause};
 use sha2::{Digest as _, Sha256};
 use support::{
-    Host, assert_input, failure, fibonacci_values, guest, kept_proof, number, program, stdin,
-    verify_call,
+    Host, assert_input, failure, fibonacci_values, guest, kept_proof, number, pairs_from, program,
+    stdin, verify_call,
 };
 
-/// Options under test, from outside: `name=value,name=value`.
-fn options() -> Vec<(String, String)> {
-    std::env::var("PROVER_SP1_OPTIONS")
-        .unwrap_or_default()
-        .split(',')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
-}
-
 async fn prove_and_keep(kind: &str) {
-    let options = options();
+    let options = pairs_from("PROVER_SP1_OPTIONS");
     let options: Vec<_> =
         options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let started = Instant::now();

@@ -8,7 +8,7 @@ pub(crate) mod worker;
 
 pub(crate) use adapters::{Adapter, Polling, Streaming};
 pub(crate) use checker::{Execute, PUBLIC_VALUES, Verify, forged_proof, good_proof, proof_of};
-pub(crate) use network::{Ask, Network, alice};
+pub(crate) use network::{Network, alice};
 pub(crate) use wait::{eventually, within};
 pub(crate) use worker::Worker;
 

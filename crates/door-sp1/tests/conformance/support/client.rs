@@ -25,8 +25,15 @@ pub(crate) struct Client {
 impl Client {
     /// With the key of this byte repeated.
     pub(crate) async fn connect(url: &str, key: u8) -> Self {
-        let channel = Endpoint::from_shared(url.to_owned()).expect("a URL").connect().await.expect("connects");
-        Self { channel, key: SigningKey::from_slice(&[key; 32]).expect("a key") }
+        let channel = Endpoint::from_shared(url.to_owned())
+            .expect("a URL")
+            .connect()
+            .await
+            .expect("connects");
+        Self {
+            channel,
+            key: SigningKey::from_slice(&[key; 32]).expect("a key"),
+        }
     }
 
     /// The 20 bytes of the account.
@@ -51,8 +58,13 @@ impl Client {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.expect("the connection is there");
         let path = PathAndQuery::from_static(method);
-        let reply = grpc.unary(Request::new(message), path, ProstCodec::<Q, A>::default()).await?;
-        assert!(!reply.metadata().contains_key("grpc-encoding"), "item 2: replies are not compressed");
+        let reply = grpc
+            .unary(Request::new(message), path, ProstCodec::<Q, A>::default())
+            .await?;
+        assert!(
+            !reply.metadata().contains_key("grpc-encoding"),
+            "item 2: replies are not compressed"
+        );
         Ok(reply.into_inner())
     }
 
@@ -62,12 +74,27 @@ impl Client {
         A: Message + Default + Send + Sync + 'static,
     {
         let body = body.encode_to_vec();
-        self.call(method, wire::Envelope { format: 1, signature: self.sign(&body, 27), body: Some(body) }).await
+        self.call(
+            method,
+            wire::Envelope {
+                format: 1,
+                signature: self.sign(&body, 27),
+                body: Some(body),
+            },
+        )
+        .await
     }
 
     pub(crate) async fn create_artifact(&self, artifact_type: i32) -> Answer<wire::CreateArtifactResponse> {
         let signature = self.sign(b"create_artifact", 54);
-        self.call("/artifact.ArtifactStore/CreateArtifact", wire::CreateArtifactRequest { signature, artifact_type }).await
+        self.call(
+            "/artifact.ArtifactStore/CreateArtifact",
+            wire::CreateArtifactRequest {
+                signature,
+                artifact_type,
+            },
+        )
+        .await
     }
 
     pub(crate) async fn create_program(&self, vk_hash: &[u8], vk: &[u8], uri: &str) -> Answer<wire::SignedReply> {
@@ -81,11 +108,21 @@ impl Client {
     }
 
     pub(crate) async fn get_program(&self, vk_hash: &[u8]) -> Answer<wire::GetProgramResponse> {
-        self.call("/network.ProverNetwork/GetProgram", wire::OneBytes { value: vk_hash.to_vec() }).await
+        self.call(
+            "/network.ProverNetwork/GetProgram",
+            wire::OneBytes {
+                value: vk_hash.to_vec(),
+            },
+        )
+        .await
     }
 
     pub(crate) async fn nonce(&self) -> Answer<wire::OneNumber> {
-        self.call("/network.ProverNetwork/GetNonce", wire::OneBytes { value: self.address() }).await
+        self.call(
+            "/network.ProverNetwork/GetNonce",
+            wire::OneBytes { value: self.address() },
+        )
+        .await
     }
 
     /// Asks for a proof and gives the request's id, checked as clients check it.
@@ -102,30 +139,48 @@ impl Client {
         let mut body = vec![0x08, 8, 0x12, u8::try_from(id.len()).expect("short")];
         body.extend(id);
         let signature = self.sign(&body, 27);
-        let envelope = wire::Envelope { format: 1, signature, body: Some(body) };
+        let envelope = wire::Envelope {
+            format: 1,
+            signature,
+            body: Some(body),
+        };
         self.call("/network.ProverNetwork/CancelRequest", envelope).await
     }
 
     pub(crate) async fn status(&self, id: &[u8]) -> Answer<wire::StatusResponse> {
-        self.call("/network.ProverNetwork/GetProofRequestStatus", wire::OneBytes { value: id.to_vec() }).await
+        self.call(
+            "/network.ProverNetwork/GetProofRequestStatus",
+            wire::OneBytes { value: id.to_vec() },
+        )
+        .await
     }
 
     /// Details as an auction client decodes them.
     pub(crate) async fn details(&self, id: &[u8]) -> Answer<wire::AuctionProofRequest> {
-        let details: wire::AuctionDetails =
-            self.call("/network.ProverNetwork/GetProofRequestDetails", wire::OneBytes { value: id.to_vec() }).await?;
+        let details: wire::AuctionDetails = self
+            .call(
+                "/network.ProverNetwork/GetProofRequestDetails",
+                wire::OneBytes { value: id.to_vec() },
+            )
+            .await?;
         Ok(details.request.expect("a request"))
     }
 
     /// Details as a base client decodes them.
     pub(crate) async fn base_details(&self, id: &[u8]) -> Answer<wire::BaseProofRequest> {
-        let details: wire::BaseDetails =
-            self.call("/network.ProverNetwork/GetProofRequestDetails", wire::OneBytes { value: id.to_vec() }).await?;
+        let details: wire::BaseDetails = self
+            .call(
+                "/network.ProverNetwork/GetProofRequestDetails",
+                wire::OneBytes { value: id.to_vec() },
+            )
+            .await?;
         Ok(details.request.expect("a request"))
     }
 
     pub(crate) async fn list(&self, filter: wire::Filter) -> Answer<Vec<wire::AuctionProofRequest>> {
-        let listing: wire::Listing = self.call("/network.ProverNetwork/GetFilteredProofRequests", filter).await?;
+        let listing: wire::Listing = self
+            .call("/network.ProverNetwork/GetFilteredProofRequests", filter)
+            .await?;
         Ok(listing.requests)
     }
 }

@@ -14,8 +14,8 @@ use hierophant_core::{
     ports::{Clients, CreatedArtifact, Registration, Result, Submission},
 };
 use hierophant_domain::{
-    ArtifactId, BlobRef, Digest, Door, Execution, Failure, FailureClass, Input, Name, Outcome, Record, Request, RequestId,
-    RequestState, Requester, Timestamp, Visibility,
+    ArtifactId, BlobRef, Digest, Door, Execution, Failure, FailureClass, Input, Name, Outcome, Record, Request,
+    RequestId, RequestState, Requester, Timestamp, Visibility,
     request::{Binding, RequestEvent},
     time::Millis,
 };
@@ -53,7 +53,11 @@ impl Default for FakeClients {
             keys: HashMap::new(),
             submissions: 0,
         };
-        Self { state: Mutex::new(state), next: AtomicU64::new(1), unavailable: AtomicBool::new(false) }
+        Self {
+            state: Mutex::new(state),
+            next: AtomicU64::new(1),
+            unavailable: AtomicBool::new(false),
+        }
     }
 }
 
@@ -63,12 +67,16 @@ impl FakeClients {
     }
 
     fn id(&self) -> Uuid {
-        Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 + u128::from(self.next.fetch_add(1, Ordering::Relaxed)))
+        Uuid::from_u128(
+            0x0192_0000_0000_7000_8000_0000_0000_0000 + u128::from(self.next.fetch_add(1, Ordering::Relaxed)),
+        )
     }
 
     fn here(&self) -> Result<()> {
         if self.unavailable.load(Ordering::Relaxed) {
-            return Err(CoreError::Unavailable("the database cannot be reached; try again".to_owned()));
+            return Err(CoreError::Unavailable(
+                "the database cannot be reached; try again".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -143,13 +151,21 @@ impl FakeClients {
     /// A worker's proof was verified.
     pub(crate) fn fulfil(&self) {
         let proof = BlobRef::Artifact(self.own_artifact());
-        let record = Record { cycles: Some(1_000), gas: Some(2_000), public_values: Some(Digest([9; 32])), ..Record::default() };
+        let record = Record {
+            cycles: Some(1_000),
+            gas: Some(2_000),
+            public_values: Some(Digest([9; 32])),
+            ..Record::default()
+        };
         let now = self.state().now;
         self.change(|request| {
             request.state = request.state.on(RequestEvent::Proved).expect("open");
             request.ended_at = Some(now);
             request.outcome = Some(Outcome {
-                artifacts: vec![Input { name: Name::literal("proof"), blob: proof }],
+                artifacts: vec![Input {
+                    name: Name::literal("proof"),
+                    blob: proof,
+                }],
                 record,
                 binding: Binding::ProofAlone,
             });
@@ -181,7 +197,11 @@ impl Clients for FakeClients {
             id,
             owner: Some(owner),
             role,
-            visibility: if private { Visibility::Private } else { Visibility::Signed },
+            visibility: if private {
+                Visibility::Private
+            } else {
+                Visibility::Signed
+            },
             rebuildable: false,
             sealing_key: None,
             state: ArtifactState::Announced,
@@ -190,7 +210,10 @@ impl Clients for FakeClients {
             created_at: state.now,
         };
         state.artifacts.insert(id, row);
-        Ok(CreatedArtifact { id, put_url: format!("http://127.0.0.1:9/put/{id}?token=secret") })
+        Ok(CreatedArtifact {
+            id,
+            put_url: format!("http://127.0.0.1:9/put/{id}?token=secret"),
+        })
     }
 
     async fn artifact(&self, id: ArtifactId) -> Result<Option<ArtifactRow>> {
@@ -206,10 +229,17 @@ impl Clients for FakeClients {
     async fn register_program(&self, registration: Registration) -> Result<ProgramRow> {
         self.here()?;
         let mut state = self.state();
-        let row = state.artifacts.get(&registration.artifact).filter(|row| row.owner.as_ref() == Some(&registration.owner));
-        let digest = row.and_then(|row| row.sha256).ok_or_else(|| CoreError::NotFound("no such upload".to_owned()))?;
+        let row = state
+            .artifacts
+            .get(&registration.artifact)
+            .filter(|row| row.owner.as_ref() == Some(&registration.owner));
+        let digest = row
+            .and_then(|row| row.sha256)
+            .ok_or_else(|| CoreError::NotFound("no such upload".to_owned()))?;
         if digest.0[..] != registration.id[..] {
-            return Err(CoreError::Invalid("the uploaded ELF has another verification key".to_owned()));
+            return Err(CoreError::Invalid(
+                "the uploaded ELF has another verification key".to_owned(),
+            ));
         }
         let created_at = state.now;
         let program = ProgramRow {
@@ -219,7 +249,10 @@ impl Clients for FakeClients {
             artifact: registration.artifact,
             created_at,
         };
-        let kept = state.programs.entry((registration.owner.door, registration.id)).or_insert(program);
+        let kept = state
+            .programs
+            .entry((registration.owner.door, registration.id))
+            .or_insert(program);
         Ok(kept.clone())
     }
 
@@ -230,7 +263,10 @@ impl Clients for FakeClients {
         state.submissions += 1;
         let key = (submission.requester.clone(), submission.idempotency_key.clone());
         if let Some(request) = state.keys.get(&key) {
-            return Ok(Accepted { request: *request, existed: true });
+            return Ok(Accepted {
+                request: *request,
+                existed: true,
+            });
         }
         state.keys.insert(key, id);
         let now = state.now;
@@ -253,13 +289,20 @@ impl Clients for FakeClients {
             deadline: submission.deadline.max(now.plus(MIN_LIFETIME)),
             door_data: submission.door_data,
             state: RequestState::Open,
-            execution: if submission.execute { Execution::Pending } else { Execution::NotWanted },
+            execution: if submission.execute {
+                Execution::Pending
+            } else {
+                Execution::NotWanted
+            },
             updated_at: now,
             ended_at: None,
             outcome: None,
             failure: None,
         }));
-        Ok(Accepted { request: id, existed: false })
+        Ok(Accepted {
+            request: id,
+            existed: false,
+        })
     }
 
     async fn status(&self, id: RequestId) -> Result<Option<RequestStatus>> {
@@ -270,7 +313,11 @@ impl Clients for FakeClients {
             deadline: request.deadline,
             ended_at: request.ended_at,
             proof: request.outcome.as_ref().and_then(|outcome| {
-                outcome.artifacts.iter().find(|output| output.name.as_str() == "proof").map(|output| output.blob.clone())
+                outcome
+                    .artifacts
+                    .iter()
+                    .find(|output| output.name.as_str() == "proof")
+                    .map(|output| output.blob.clone())
             }),
             failure: request.failure.clone().map(Arc::new),
         }))
@@ -290,14 +337,22 @@ impl Clients for FakeClients {
     }
 
     async fn cancel(&self, id: RequestId, by: Requester) -> Result<bool> {
-        let request = self.request(id).await?.ok_or_else(|| CoreError::NotFound("there is no such request".to_owned()))?;
+        let request = self
+            .request(id)
+            .await?
+            .ok_or_else(|| CoreError::NotFound("there is no such request".to_owned()))?;
         if request.requester != by {
-            return Err(CoreError::NotAllowed("only the account that made a request may cancel it".to_owned()));
+            return Err(CoreError::NotAllowed(
+                "only the account that made a request may cancel it".to_owned(),
+            ));
         }
         if request.state != RequestState::Open {
             return Ok(false);
         }
-        self.end(RequestEvent::Cancelled, Failure::new(FailureClass::Cancelled, "cancelled by its owner"));
+        self.end(
+            RequestEvent::Cancelled,
+            Failure::new(FailureClass::Cancelled, "cancelled by its owner"),
+        );
         Ok(true)
     }
 
@@ -318,11 +373,20 @@ impl Clients for FakeClients {
 
 fn matches(filter: &RequestFilter, request: &Request) -> bool {
     filter.door.as_ref().is_none_or(|door| request.requester.door == *door)
-        && filter.requester.as_ref().is_none_or(|requester| request.requester == *requester)
+        && filter
+            .requester
+            .as_ref()
+            .is_none_or(|requester| request.requester == *requester)
         && (filter.states.is_empty() || filter.states.contains(&request.state))
-        && filter.program.as_ref().is_none_or(|id| request.program.as_ref().is_some_and(|program| program.id == *id))
+        && filter
+            .program
+            .as_ref()
+            .is_none_or(|id| request.program.as_ref().is_some_and(|program| program.id == *id))
         && filter.kind.as_ref().is_none_or(|kind| request.kind == *kind)
-        && filter.toolchain.as_ref().is_none_or(|toolchain| request.toolchain == *toolchain)
+        && filter
+            .toolchain
+            .as_ref()
+            .is_none_or(|toolchain| request.toolchain == *toolchain)
         && filter.accepted_from.is_none_or(|from| request.accepted_at >= from)
         && filter.accepted_to.is_none_or(|to| request.accepted_at < to)
         && filter.deadline_from.is_none_or(|from| request.deadline >= from)

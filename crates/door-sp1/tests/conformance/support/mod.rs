@@ -27,7 +27,12 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) async fn start() -> Self {
         let modes = ["core", "compressed"].map(hierophant_domain::Name::literal).to_vec();
-        Self::with(DoorSettings { modes, address: [0x0a; 20], ..DoorSettings::default() }).await
+        Self::with(DoorSettings {
+            modes,
+            address: [0x0a; 20],
+            ..DoorSettings::default()
+        })
+        .await
     }
 
     pub(crate) async fn with(settings: DoorSettings) -> Self {
@@ -36,12 +41,23 @@ impl Rig {
         let services = services(clients, settings.clone()).await.expect("opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let url = format!("http://{}", listener.local_addr().expect("has an address"));
-        let router = Server::builder().add_service(services.network).add_service(services.artifacts);
+        let router = Server::builder()
+            .add_service(services.network)
+            .add_service(services.artifacts);
         let server = tokio::spawn(async move {
-            router.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("serves");
+            router
+                .serve_with_incoming(TcpListenerStream::new(listener))
+                .await
+                .expect("serves");
         });
         let client = Client::connect(&url, 1).await;
-        Self { core, client, settings, url, server }
+        Self {
+            core,
+            client,
+            settings,
+            url,
+            server,
+        }
     }
 
     /// Another account's client.
@@ -50,7 +66,7 @@ impl Rig {
     }
 
     /// The same door, with another account's client.
-    pub(crate) async fn as_account(mut self, key: u8) -> Self {
+    pub(crate) async fn signing_with(mut self, key: u8) -> Self {
         self.client = self.other(key).await;
         self
     }
@@ -66,13 +82,19 @@ impl Rig {
     pub(crate) async fn register(&self, vk_hash: [u8; 32]) {
         let created = self.client.create_artifact(wire::PROGRAM).await.expect("announced");
         self.core.complete(&created.artifact_uri, vk_hash);
-        self.client.create_program(&vk_hash, &[7; 104], &created.artifact_uri).await.expect("registered");
+        self.client
+            .create_program(&vk_hash, &[7; 104], &created.artifact_uri)
+            .await
+            .expect("registered");
     }
 
     /// Everything up to a request in the base schema; the program is registered.
     pub(crate) async fn base_body(&self) -> wire::BaseBody {
         self.register([0xab; 32]).await;
-        wire::BaseBody { stdin_uri: self.upload(wire::STDIN).await, ..wire::base_body(self.core.seconds()) }
+        wire::BaseBody {
+            stdin_uri: self.upload(wire::STDIN).await,
+            ..wire::base_body(self.core.seconds())
+        }
     }
 
     /// The same in the auction schema.

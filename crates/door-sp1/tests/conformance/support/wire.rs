@@ -72,6 +72,7 @@ pub(crate) struct Addresses {
 }
 
 #[derive(Clone, PartialEq, Message)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(crate) struct Program {
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) vk_hash: Vec<u8>,

@@ -49,6 +49,16 @@ pub fn number(n: u32) -> Vec<u8> {
     stdin(&[n.to_le_bytes().to_vec()])
 }
 
+/// Reads `name=value,name=value` from the environment, to try settings without a change here.
+pub fn pairs_from(variable: &str) -> Vec<(String, String)> {
+    std::env::var(variable)
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 /// What the fibonacci guest commits to for `n`.
 pub fn fibonacci_values(n: u32) -> Vec<u8> {
     let (mut current, mut next) = (0_u32, 1_u32);
@@ -110,6 +120,7 @@ impl Host {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        spec.env = pairs_from("PROVER_SP1_ENV").into_iter().collect();
         let process = ProverProcess::spawn(&spec).await.expect("the prover starts");
         Self { process, directory }
     }

@@ -1,0 +1,34 @@
+//! `cargo xtask e2e <system>`: real provers, real clients, real processes, and what must hold of them together.
+//!
+//! Owns the command line. Each system has a module with its scenarios; `scenario` runs and counts them.
+
+mod scenario;
+mod sp1;
+
+use anyhow::Result;
+
+use crate::env::Env;
+
+/// What `e2e` can be told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    system: System,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum System {
+    /// SP1: the stock SDK against a coordinator, a worker and prover-sp1.
+    Sp1(sp1::Args),
+}
+
+pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
+    match &args.system {
+        System::Sp1(args) => sp1::run(env, args),
+    }
+}
+
+/// One real SP1 core proof, for continuous integration.
+pub(crate) fn sp1_core(env: &Env) -> Result<crate::stage::Tally> {
+    sp1::core_only(env)
+}

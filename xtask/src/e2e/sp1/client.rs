@@ -1,0 +1,103 @@
+//! `sp1-client`, run as a process: its events, its end.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+/// A client to be run.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Client {
+    pub(super) fn new(program: &Path, rpc: &str, elf: &Path) -> Self {
+        let client = Self { program: program.to_owned(), arguments: Vec::new() };
+        client.with(&["--rpc", rpc, "--elf", &elf.to_string_lossy()])
+    }
+
+    /// More arguments.
+    pub(super) fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    /// Starts it.
+    pub(super) fn start(&self) -> Result<Conversation> {
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("could not start {}", self.program.display()))?;
+        let stdout = child.stdout.take().context("its standard output is piped")?;
+        Ok(Conversation { child, lines: BufReader::new(stdout).lines(), seen: Vec::new() })
+    }
+
+    /// Runs it to its end, which must be a good one.
+    pub(super) async fn run(&self) -> Result<Vec<Value>> {
+        self.start()?.succeed().await
+    }
+}
+
+/// A client that runs.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    seen: Vec<Value>,
+}
+
+impl Conversation {
+    /// Waits for an event.
+    pub(super) async fn wait_for(&mut self, event: &str) -> Result<Value> {
+        while let Some(line) = self.lines.next_line().await? {
+            let said: Value = serde_json::from_str(&line).with_context(|| format!("the client printed {line:?}"))?;
+            println!("   client: {line:.200}");
+            self.seen.push(said.clone());
+            if said["event"] == event {
+                return Ok(said);
+            }
+        }
+        bail!("the client ended without {event:?}; it said {:?}", self.seen.last())
+    }
+
+    /// Waits for its good end and returns all events.
+    pub(super) async fn succeed(mut self) -> Result<Vec<Value>> {
+        let status = self.end().await?;
+        if !status.success() {
+            bail!("the client failed: {:?}", self.seen.last());
+        }
+        Ok(self.seen)
+    }
+
+    /// Waits for its end with an error and returns what it said.
+    pub(super) async fn fail(mut self) -> Result<String> {
+        let status = self.end().await?;
+        match self.seen.last() {
+            Some(last) if !status.success() && last["event"] == "error" => {
+                Ok(last["message"].as_str().unwrap_or_default().to_owned())
+            }
+            other => bail!("the client was to fail, and ended with {status}: {other:?}"),
+        }
+    }
+
+    async fn end(&mut self) -> Result<std::process::ExitStatus> {
+        while let Some(line) = self.lines.next_line().await? {
+            println!("   client: {line:.200}");
+            self.seen.push(serde_json::from_str(&line)?);
+        }
+        Ok(self.child.wait().await?)
+    }
+}
