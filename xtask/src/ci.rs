@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::env::Env;
 use crate::stage::{Stage, When, run_all};
-use crate::{build_prover, docs, guests, lint, test};
+use crate::{build_prover, docs, e2e, guests, lint, test};
 
 /// What `ci` can be told.
 #[derive(Debug, clap::Args)]
@@ -27,11 +27,14 @@ fn stages(env: &Env, args: &Args) -> Result<Vec<Stage<'static>>> {
         Stage::always("guests --check", guests::check),
         Stage::always("docs --check", docs::check),
     ];
+    // One real proof, from empty caches too: it builds the prover that it needs.
+    stages.push(Stage::always("e2e sp1 --core", e2e::sp1_core));
     for prover in env.provers()? {
         let when = when_cached(args, env.prover_executable(&prover).is_file());
         let name = format!("build-prover {prover}");
         stages.push(Stage::new(&name, when, move |env| build_prover::build(env, &prover)));
     }
+    stages.push(Stage::new("e2e sp1", when_cached(args, false), e2e::sp1_all));
     Ok(stages)
 }
 
@@ -63,7 +66,7 @@ mod tests {
         let stages = stages(&Env::discover().unwrap(), &Args { full: false }).unwrap();
         let first: Vec<_> = stages
             .iter()
-            .take(4)
+            .take(5)
             .map(|stage| (stage.name(), stage.when()))
             .collect();
         let always = |name| (name, &When::Always);
@@ -73,7 +76,8 @@ mod tests {
                 always("lint"),
                 always("test"),
                 always("guests --check"),
-                always("docs --check")
+                always("docs --check"),
+                always("e2e sp1 --core")
             ]
         );
     }

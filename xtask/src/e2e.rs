@@ -32,3 +32,8 @@ pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
 pub(crate) fn sp1_core(env: &Env) -> Result<crate::stage::Tally> {
     sp1::core_only(env)
 }
+
+/// All scenarios of SP1, for a full run.
+pub(crate) fn sp1_all(env: &Env) -> Result<crate::stage::Tally> {
+    sp1::all(env)
+}

@@ -1,8 +1,8 @@
 //! Where things are: the repository, the cache of build outputs and tools, and the workspaces with their target
 //! folders.
 //!
-//! Must stay true: build outputs go below the cache and never into the checkout, and every cargo command is
-//! `--locked`. Not here: starting processes (`process`) and installing tools (`tools`).
+//! Must stay true: the workspace is built where this program was, so that nothing is compiled twice; provers are built
+//! below the cache, since they take long and outlive a checkout; every cargo command is `--locked`. Not here: starting processes (`process`) and installing tools (`tools`).
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,6 +24,7 @@ const CARGO_RUN_PREFIXES: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 pub(crate) struct Env {
     root: PathBuf,
     cache: PathBuf,
+    target: PathBuf,
 }
 
 /// A cargo workspace of the repository.
@@ -47,9 +48,14 @@ impl Env {
                 .with_context(|| format!("no home folder: set {CACHE_VARIABLE} to a folder for build outputs"))?
                 .join(".cache/hierophant"),
         };
+        let own = std::env::current_exe().context("this program cannot find its own file")?;
+        // Cargo marks the target folder with this file.
+        let target = own.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+        let target = target.map_or_else(|| cache.join("target"), Path::to_owned);
         Ok(Self {
             root: root.to_owned(),
             cache,
+            target,
         })
     }
 
@@ -74,7 +80,7 @@ impl Env {
     /// The target folder of a workspace.
     pub(crate) fn target(&self, workspace: &Workspace) -> PathBuf {
         match workspace {
-            Workspace::Main => self.cache.join("target"),
+            Workspace::Main => self.target.clone(),
             Workspace::Prover(name) => self.cache.join(format!("{name}-target")),
         }
     }

@@ -9,12 +9,12 @@ use hierophant_config::{Layers, Loaded, example_file, load, settings::hierophant
 use crate::{logs, wiring};
 
 /// Release and commit.
-pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HIEROPHANT_COMMIT"), ")");
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HIEROPHANT_COMMIT"), ")");
 
 /// The coordinator of a self-hosted network for zero-knowledge proofs.
 #[derive(Debug, Parser)]
 #[command(name = "hierophant", version = VERSION, about, propagate_version = true)]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(flatten)]
     given: Given,
     #[command(subcommand)]
@@ -66,7 +66,7 @@ enum Config {
 
 impl Cli {
     /// Does what was asked.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<()> {
         match &self.command {
             None | Some(Command::Run) => {
                 let settings = self.given.load()?.settings;

@@ -5,7 +5,7 @@ use hierophant_config::settings::{Log, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. Once per process.
-pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
+pub fn start(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .parse(&log.filter)
         .with_context(|| format!("log.filter {:?} is not understood; \"info\" is one that is", log.filter))?;

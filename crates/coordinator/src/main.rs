@@ -1,20 +1,14 @@
-//! Hierophant, the coordinator: the command line.
+//! Hierophant, the coordinator: the program.
 //!
-//! Not here: what the coordinator is made of (`wiring`), and any of its work (`hierophant-core`).
-
-mod checker;
-mod cli;
-mod doors;
-mod logs;
-mod servers;
-mod wiring;
+//! Not here: anything else; see the library beside it.
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use hierophant_coordinator::cli::Cli;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
+    match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             use std::io::Write as _;

@@ -40,12 +40,12 @@ const DUTIES_GRACE: Duration = Duration::from_secs(5);
 const ADDRESSES_FILE: &str = "addresses.json";
 
 /// Runs the coordinator until SIGINT or SIGTERM; a second one ends it at once.
-pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(end_on_signal(stop.clone()));
-        coordinate(settings, stop).await
+        coordinate(settings, stop, |_| ()).await
     })
 }
 
@@ -64,7 +64,9 @@ async fn end_on_signal(stop: CancellationToken) {
     std::process::exit(1);
 }
 
-async fn coordinate(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
+/// Coordinates until `stop` is cancelled. `ready` is called once, when both ports listen and the file with their addresses
+/// is written; it gets the core for whoever submits in this process.
+pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: impl FnOnce(&Core)) -> anyhow::Result<()> {
     let data = &settings.data_directory;
     std::fs::create_dir_all(data).with_context(|| format!("cannot make the data directory {}", data.display()))?;
     let grpc = servers::bind(settings.grpc_address(), "gRPC").await?;
@@ -98,6 +100,7 @@ async fn coordinate(settings: &Settings, stop: CancellationToken) -> anyhow::Res
         tracing::warn!("MOCK MODE: proofs made now prove nothing");
     }
     tracing::info!(version = VERSION, "hierophant is ready: gRPC on {grpc_address}, HTTP on {http_address}");
+    ready(&core);
     let servers = async {
         tokio::join!(
             servers::serve(grpc, grpc_router, tls.clone(), stop.clone()),

@@ -17,12 +17,13 @@ use uuid::Uuid;
 
 use crate::{
     error::CoreError,
+    metric,
     ports::{Clients, CreatedArtifact, Registration, Result, Submission},
     service::Core,
 };
 
 /// The role of tasks that make a proof.
-pub(crate) const PROVE: &str = "prove";
+const PROVE: &str = "prove";
 /// The label that names the toolchain (circuit) version.
 pub const TOOLCHAIN_LABEL: &str = "toolchain";
 
@@ -67,8 +68,10 @@ impl Clients for Core {
     async fn submit(&self, submission: Submission) -> Result<Accepted> {
         let new = admit(self, submission)?;
         let id = new.request.id;
+        let request = new.request.clone();
         let accepted = self.0.store.accept(new).await?;
         if !accepted.existed {
+            metric::accepted(&request);
             tracing::info!(request.id = %id, "request accepted");
         }
         Core::pass("request-accepted");
@@ -159,14 +162,19 @@ fn admit(core: &Core, submission: Submission) -> Result<NewRequest> {
         outcome: None,
         failure: None,
     };
-    let class = TaskClass {
+    let class = class_of(&request);
+    let task = root_task(&request, TaskId(Uuid::now_v7()), class);
+    Ok(NewRequest { request, task })
+}
+
+/// What the worker that makes a request's proof must offer.
+pub(crate) fn class_of(request: &Request) -> TaskClass {
+    TaskClass {
         role: Name::literal(PROVE),
         system: request.system.clone(),
         kind: request.kind.clone(),
         labels: [(Name::literal(TOOLCHAIN_LABEL), request.toolchain.clone())].into(),
-    };
-    let task = root_task(&request, TaskId(Uuid::now_v7()), class);
-    Ok(NewRequest { request, task })
+    }
 }
 
 /// Why an open request waits.
@@ -184,12 +192,6 @@ pub(crate) async fn reason(core: &Core, id: RequestId) -> Result<Option<String>>
     if request.execution == Execution::Disputed {
         return Ok(Some("a worker says that the program fails; it is being run here to find out".to_owned()));
     }
-    let class = TaskClass {
-        role: Name::literal(PROVE),
-        system: request.system.clone(),
-        kind: request.kind.clone(),
-        labels: [(Name::literal(TOOLCHAIN_LABEL), request.toolchain.clone())].into(),
-    };
-    let waiting = why_waiting(&class, &core.0.sessions.views());
+    let waiting = why_waiting(&class_of(&request), &core.0.sessions.views());
     Ok(waiting.or_else(|| attempts.last().and_then(|last| last.reason.clone()).map(|why| format!("the last attempt ended: {why}"))))
 }

@@ -3,10 +3,13 @@
 //! One loop per coordinator, woken by whatever makes a task ready or a worker free. Between the plan and the claim another
 //! coordinator may be first: then the claim finds less.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
-use hierophant_domain::{BlobRef, Name, time::Millis};
+use hierophant_domain::{BlobRef, Name, TaskClass, WorkerId, time::Millis};
 use hierophant_scheduler::{Offer, ReadyTasks, plan};
 use hierophant_store::{BATCH_MAX, ClaimOrder, Leased};
 
@@ -18,10 +21,34 @@ use crate::{
 
 /// How long a lost wake-up can go unnoticed.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
+/// How long a worker that was passed over gets nothing of what others hold in reserve: as long as a task that it failed is usually
+/// kept from it (`RetryPolicy::same_worker_after`). Without it, the two would take the task from each other all that time.
+const PASSED_OVER_FOR: Duration = Duration::from_secs(30);
+
+/// Which workers were lately given less of a class than offered, because they failed those tasks lately: what others hold in
+/// reserve of it is not for them.
+#[derive(Debug, Default)]
+struct PassedOver(HashMap<(WorkerId, TaskClass), Instant>);
+
+impl PassedOver {
+    fn note(&mut self, offer: &Offer) {
+        let now = Instant::now();
+        self.0.extend(offer.classes.iter().map(|class| ((offer.worker, class.clone()), now)));
+    }
+
+    fn has(&self, worker: WorkerId, class: &TaskClass) -> bool {
+        self.0.contains_key(&(worker, class.clone()))
+    }
+
+    fn forget_old(&mut self) {
+        self.0.retain(|_, noted| noted.elapsed() < PASSED_OVER_FOR);
+    }
+}
 
 pub(crate) async fn run(core: Core) {
+    let mut passed_over = PassedOver::default();
     loop {
-        match round(&core).await {
+        match round(&core, &mut passed_over).await {
             // There may be more than one claim's worth.
             Ok(handed_out) if handed_out > 0 => continue,
             Ok(_) => {}
@@ -31,44 +58,71 @@ pub(crate) async fn run(core: Core) {
     }
 }
 
-async fn round(core: &Core) -> Result<usize> {
-    let ready: Vec<ReadyTasks> = core
-        .0
-        .store
-        .ready()
-        .await?
-        .into_iter()
-        .map(|ready| ReadyTasks { class: ready.class, count: ready.count, first_rank: ready.first_rank })
-        .collect();
-    if ready.is_empty() {
-        return share_reservations(core).await;
+/// Hands out what is ready. A worker that is given less than it was offered may not have what is left: that is offered to the
+/// others in the same round.
+async fn round(core: &Core, passed_over: &mut PassedOver) -> Result<usize> {
+    passed_over.forget_old();
+    let mut done_with: HashSet<WorkerId> = HashSet::new();
+    let mut handed_out = 0;
+    loop {
+        let ready = ready(core).await?;
+        let mut views = core.0.sessions.views();
+        views.retain(|view| !done_with.contains(&view.id));
+        let offers = plan(&ready, &views);
+        let given = join_all(offers.iter().map(|offer| claim(core, offer))).await;
+        let mut all_taken = true;
+        for (offer, given) in offers.iter().zip(given) {
+            let given = given?;
+            handed_out += given;
+            if given < offer.limit {
+                all_taken = false;
+                done_with.insert(offer.worker);
+                passed_over.note(offer);
+            }
+        }
+        if all_taken {
+            break;
+        }
     }
-    let offers = plan(&ready, &core.0.sessions.views());
-    let handed_out: Vec<usize> = join_all(offers.into_iter().map(|offer| claim(core, offer))).await.into_iter().collect::<Result<_>>()?;
-    let handed_out = handed_out.into_iter().sum();
-    Ok(handed_out)
+    if handed_out == 0 { share_reservations(core, passed_over).await } else { Ok(handed_out) }
 }
 
-async fn claim(core: &Core, offer: Offer) -> Result<usize> {
+async fn ready(core: &Core) -> Result<Vec<ReadyTasks>> {
+    let ready = core.0.store.ready().await?.into_iter();
+    Ok(ready.map(|ready| ReadyTasks { class: ready.class, count: ready.count, first_rank: ready.first_rank }).collect())
+}
+
+/// Claims what is offered and tells the worker; says how many tasks it has now.
+async fn claim(core: &Core, offer: &Offer) -> Result<usize> {
     let leased = core
         .0
         .store
         .claim(ClaimOrder {
             worker: offer.worker,
-            classes: offer.classes,
+            classes: offer.classes.clone(),
             limit: offer.limit.min(BATCH_MAX),
             reserve: offer.reserve,
             hold: core.0.settings.link_grace,
         })
         .await?;
-    let count = leased.len();
+    let mut given = 0;
     for lease in leased {
-        hand_out(core, lease, offer.reserve).await?;
+        let token = lease.attempt.token;
+        let told = hand_out(core, lease, offer.reserve).await.unwrap_or_else(|error| {
+            tracing::warn!(worker.id = %offer.worker, %error, "a lease could not be handed out; it is taken back");
+            false
+        });
+        if told {
+            given += 1;
+        } else if let Err(error) = core.0.store.release(token, "its worker could not be told".to_owned()).await {
+            tracing::warn!(worker.id = %offer.worker, %error, "a lease could not be taken back; it will run out");
+        }
     }
-    Ok(count)
+    Ok(given)
 }
 
-async fn hand_out(core: &Core, leased: Leased, reserved: bool) -> Result<()> {
+/// `false` when the worker cannot be told.
+async fn hand_out(core: &Core, leased: Leased, reserved: bool) -> Result<bool> {
     let now = core.now();
     let (worker, token) = (leased.attempt.worker, leased.attempt.token);
     let views = core.0.sessions.with_profile(worker, |profile| {
@@ -80,6 +134,7 @@ async fn hand_out(core: &Core, leased: Leased, reserved: bool) -> Result<()> {
         needs: views.unwrap_or_default(),
         running: !reserved,
         since: now,
+        renewed_at: now,
         progress: None,
         progress_at: now,
     };
@@ -88,11 +143,9 @@ async fn hand_out(core: &Core, leased: Leased, reserved: bool) -> Result<()> {
         request.id = %leased.request.id, task.id = %leased.task.id, worker.id = %worker, reserved,
         "lease given: {}", leased.task.class.title(),
     );
-    if !core.0.sessions.assign(worker, token, held, assignment) {
-        core.0.store.release(token, "its worker could not be told".to_owned()).await?;
-    }
+    let told = core.0.sessions.assign(worker, token, held, assignment);
     Core::pass("lease-given");
-    Ok(())
+    Ok(told)
 }
 
 /// Everything that the worker of a lease needs.
@@ -140,8 +193,8 @@ async fn input(core: &Core, name: Name, blob: &BlobRef, leased: &Leased) -> Resu
     }
 }
 
-/// With nothing ready, an idle worker gets what others only hold in reserve.
-async fn share_reservations(core: &Core) -> Result<usize> {
+/// When nothing ready is for it, an idle worker gets what others only hold in reserve.
+async fn share_reservations(core: &Core, passed_over: &PassedOver) -> Result<usize> {
     let mut classes = core.0.sessions.reserved_classes();
     if classes.is_empty() {
         return Ok(0);
@@ -154,6 +207,7 @@ async fn share_reservations(core: &Core) -> Result<usize> {
         let idle = views.iter().filter(|view| {
             view.is_open()
                 && view.free_slots() > 0
+                && !passed_over.has(view.id, &class)
                 && view.needs_of(&class).is_some_and(|needs| view.free().fits(&needs))
         });
         let slots = idle.map(hierophant_scheduler::WorkerView::free_slots).sum::<usize>();

@@ -3,7 +3,7 @@
 //! Invariant: only what a process of the light role says ends a request as the program's or the input's fault. A generic abnormal
 //! exit is believed when a second fresh process says the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use hierophant_domain::{
@@ -15,6 +15,7 @@ use hierophant_domain::{
 use hierophant_store::{BATCH_MAX, CheckClaim, ExecutionWork};
 
 use crate::{
+    metric,
     ports::{CheckError, CheckInput, ExecuteJob, ExecutionReport, Result},
     service::Core,
     staging,
@@ -49,7 +50,10 @@ pub(crate) async fn run(core: Core) {
 async fn check(core: Core, work: ExecutionWork) {
     let claim = CheckClaim { request: work.request.id, task: None, token: work.token };
     let settled: Result<()> = async {
-        match verdict(&core, &work).await {
+        let started = Instant::now();
+        let verdict = verdict(&core, &work).await;
+        metric::check(&work.request.system, "execute", verdict.is_some(), started.elapsed());
+        match verdict {
             Some(verdict) => {
                 log(&work.request, &verdict);
                 core.0.store.settle_execution(claim, verdict).await?;
@@ -67,17 +71,8 @@ async fn check(core: Core, work: ExecutionWork) {
 /// `None`: to be tried again.
 async fn verdict(core: &Core, work: &ExecutionWork) -> Option<ExecutionVerdict> {
     let request = &work.request;
-    let disputed = request.execution == Execution::Disputed;
-    let limits = if disputed { request.limits } else { capped(request.limits, core.0.settings.execute_max_cycles) };
-    match run_once(core, request, limits, disputed).await {
-        Ok(report) => match report.fault {
-            None => Some(ExecutionVerdict::Ended(report.record)),
-            Some((ProgramFault::CycleLimit, _)) if limits.cycles != request.limits.cycles => Some(ExecutionVerdict::Unchecked(
-                format!("it runs more than {} cycles (the setting verify.max_cycles)", core.0.settings.execute_max_cycles),
-            )),
-            Some((ProgramFault::AbnormalExit, message)) => repeat(core, request, limits, message, report.record).await,
-            Some((fault, message)) => Some(ExecutionVerdict::Fault(Failure::program(fault, message), report.record)),
-        },
+    match core.within_hold(judge(core, request)).await {
+        Ok(verdict) => Some(verdict),
         Err(CheckError::Input(why)) => {
             Some(ExecutionVerdict::Fault(Failure::new(FailureClass::Input, why), Record::default()))
         }
@@ -95,18 +90,24 @@ async fn verdict(core: &Core, work: &ExecutionWork) -> Option<ExecutionVerdict> 
     }
 }
 
-/// An abnormal exit without a cause of its own is the program's only when a second fresh process sees it too.
-async fn repeat(core: &Core, request: &Request, limits: Limits, message: String, record: Record) -> Option<ExecutionVerdict> {
-    match run_once(core, request, limits, true).await {
-        Ok(ExecutionReport { fault: Some((ProgramFault::AbnormalExit, _)), .. }) => {
-            Some(ExecutionVerdict::Fault(Failure::program(ProgramFault::AbnormalExit, message), record))
-        }
-        Ok(ExecutionReport { fault: Some((fault, message)), record }) => {
-            Some(ExecutionVerdict::Fault(Failure::program(fault, message), record))
-        }
-        Ok(ExecutionReport { fault: None, record }) => Some(ExecutionVerdict::Ended(record)),
-        Err(_) => None,
+async fn judge(core: &Core, request: &Request) -> std::result::Result<ExecutionVerdict, CheckError> {
+    let disputed = request.execution == Execution::Disputed;
+    let limits = if disputed { request.limits } else { capped(request.limits, core.0.settings.execute_max_cycles) };
+    let mut report = run_once(core, request, limits, disputed).await?;
+    if matches!(report.fault, Some((ProgramFault::AbnormalExit, _))) {
+        // Without a cause of its own it is the program's only when a second fresh process sees it too.
+        report = run_once(core, request, limits, true).await?;
     }
+    Ok(match report {
+        ExecutionReport { fault: None, record } => ExecutionVerdict::Ended(record),
+        ExecutionReport { fault: Some((ProgramFault::CycleLimit, _)), .. } if limits.cycles != request.limits.cycles => {
+            let most = core.0.settings.execute_max_cycles;
+            ExecutionVerdict::Unchecked(format!("it runs more than {most} cycles (the setting verify.max_cycles)"))
+        }
+        ExecutionReport { fault: Some((fault, message)), record } => {
+            ExecutionVerdict::Fault(Failure::program(fault, message), record)
+        }
+    })
 }
 
 async fn run_once(

@@ -101,6 +101,10 @@ async fn set_up(core: &Core, key: &Key, blob: &BlobRef) -> Found {
             CoreError::Unavailable(format!("the program could not be checked now: {why}; try again"))
         }
     };
+    // One that ended between its caller's look and the start of this one is not repeated.
+    if let Some(known) = core.0.store.identity(system.clone(), toolchain.clone(), executable).await? {
+        return Ok(known);
+    }
     let source = staging::stage(core, blob).await.map_err(failed)?;
     let program = CheckInput { name: Name::literal("program"), source };
     let identity = core.0.checker.set_up(&system, program).await.map_err(failed)?;

@@ -1,15 +1,18 @@
 //! The core put together: what it stands on, and the background duties that it runs until it is told to stop.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hierophant_artifacts::{blobs::BlobStore, tokens::Signer};
 use hierophant_domain::Timestamp;
 use hierophant_store::{Hint, Store};
-use tokio::sync::{Notify, broadcast::error::RecvError};
+use tokio::sync::{
+    Notify,
+    broadcast::{self, error::RecvError},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    dispatch, error::CoreError, execute, failpoint, ports::Checker, programs::SetUps, sessions::Sessions,
+    dispatch, error::CoreError, execute, failpoint, ports::{CheckError, Checker}, programs::SetUps, sessions::Sessions,
     settings::CoreSettings, sweep, verify,
 };
 
@@ -71,7 +74,8 @@ impl Core {
                 }
             });
         };
-        duty("hints", Box::pin(listen(self.clone())));
+        // Subscribed before anything runs, so that no wake-up of theirs is missed.
+        duty("hints", Box::pin(listen(self.clone(), self.0.store.hints())));
         duty("dispatch", Box::pin(dispatch::run(self.clone())));
         duty("verify", Box::pin(verify::run(self.clone())));
         duty("execute", Box::pin(execute::run(self.clone())));
@@ -86,14 +90,22 @@ impl Core {
         self.0.store.now()
     }
 
+    /// Runs a check no longer than its claim holds: afterwards somebody else does it, and one that hangs must not keep its place.
+    pub(crate) async fn within_hold<T>(&self, check: impl Future<Output = Result<T, CheckError>>) -> Result<T, CheckError> {
+        let hold = Duration::from_millis(u64::try_from(self.0.settings.check_hold.0).unwrap_or(0));
+        // A little less, so that its end can still be settled under the claim.
+        let limit = hold.saturating_sub(hold / 10);
+        let ended = tokio::time::timeout(limit, check).await;
+        ended.unwrap_or_else(|_| Err(CheckError::Died(format!("it did not end within {} s", limit.as_secs()))))
+    }
+
     pub(crate) fn pass(name: &'static str) {
         failpoint::pass(name);
     }
 }
 
 /// Turns the store's hints into wake-ups of the duties, and tells workers of leases that were taken away.
-async fn listen(core: Core) {
-    let mut hints = core.0.store.hints();
+async fn listen(core: Core, mut hints: broadcast::Receiver<Hint>) {
     let wake = &core.0.wake;
     loop {
         match hints.recv().await {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::ports::{Assignment, Progress};
 
-/// Assignments that wait for one worker's adapter. When it is full, the worker does not read and is cut off.
+/// Assignments that wait for one worker's adapter. When it is full, nobody reads it and the worker is cut off.
 pub(crate) const OUTBOX: usize = 1024;
 
 /// The table of connected workers.
@@ -34,7 +34,8 @@ struct Table {
 struct Entry {
     number: u64,
     profile: WorkerProfile,
-    outbox: mpsc::Sender<Assignment>,
+    /// `None` once nobody reads it: its adapter finds the channel closed.
+    outbox: Option<mpsc::Sender<Assignment>>,
     connected: bool,
     quarantined: bool,
     heard_at: Timestamp,
@@ -50,6 +51,8 @@ pub(crate) struct Held {
     pub(crate) needs: Resources,
     pub(crate) running: bool,
     pub(crate) since: Timestamp,
+    /// When it was given or last renewed.
+    pub(crate) renewed_at: Timestamp,
     pub(crate) progress: Option<Progress>,
     pub(crate) progress_at: Timestamp,
 }
@@ -87,7 +90,7 @@ impl Sessions {
         let number = table.next_number;
         let mut entry = Entry {
             number,
-            outbox,
+            outbox: Some(outbox),
             connected: true,
             quarantined: false,
             heard_at: now,
@@ -98,8 +101,8 @@ impl Sessions {
         };
         entry.recount();
         let before = table.by_worker.insert(entry.profile.id, entry);
-        if let Some(before) = before {
-            let _ = before.outbox.try_send(Assignment::Refuse("the same worker has connected again".to_owned(), false));
+        if let Some(mut before) = before {
+            before.send(Assignment::Refuse("the same worker has connected again".to_owned(), false));
         }
         (number, inbox)
     }
@@ -108,6 +111,7 @@ impl Sessions {
     pub(crate) fn update(&self, profile: WorkerProfile) {
         if let Some(entry) = self.lock().by_worker.get_mut(&profile.id) {
             entry.profile = profile;
+            entry.recount();
         }
     }
 
@@ -137,7 +141,7 @@ impl Sessions {
     pub(crate) fn quarantine(&self, worker: WorkerId, reason: &str) {
         if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
             entry.quarantined = true;
-            let _ = entry.outbox.try_send(Assignment::Refuse(reason.to_owned(), false));
+            entry.send(Assignment::Refuse(reason.to_owned(), false));
         }
     }
 
@@ -148,11 +152,11 @@ impl Sessions {
         }
     }
 
-    /// Gives a worker a lease. `false` when it cannot be told: nobody reads its outbox, or it is gone.
+    /// Gives a worker a lease. `false` when it cannot be told: nobody reads its outbox (it is cut off then), or it is gone.
     pub(crate) fn assign(&self, worker: WorkerId, token: LeaseToken, held: Held, assignment: Assignment) -> bool {
         let mut table = self.lock();
         let Some(entry) = table.by_worker.get_mut(&worker).filter(|entry| entry.connected) else { return false };
-        if entry.outbox.try_send(assignment).is_err() {
+        if !entry.send(assignment) {
             return false;
         }
         entry.held.insert(token, held);
@@ -165,7 +169,7 @@ impl Sessions {
         if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
             entry.held.remove(&token);
             entry.recount();
-            let _ = entry.outbox.try_send(Assignment::Revoke(token, reason.to_owned()));
+            entry.send(Assignment::Revoke(token, reason.to_owned()));
         }
     }
 
@@ -175,6 +179,29 @@ impl Sessions {
             entry.held.remove(&token);
             entry.recount();
         }
+    }
+
+    /// Notes that a lease was renewed.
+    pub(crate) fn renewed(&self, worker: WorkerId, token: LeaseToken, now: Timestamp) {
+        if let Some(entry) = self.lock().by_worker.get_mut(&worker)
+            && let Some(held) = entry.held.get_mut(&token)
+        {
+            held.renewed_at = now;
+        }
+    }
+
+    /// Lets go of leases that were not renewed for longer than they hold: their workers have forgotten them. Says how many.
+    pub(crate) fn let_go_forgotten(&self, hold: Millis, now: Timestamp) -> usize {
+        let mut forgotten = 0;
+        for entry in self.lock().by_worker.values_mut() {
+            let before = entry.held.len();
+            entry.held.retain(|_, held| now.since(held.renewed_at) <= hold);
+            if entry.held.len() < before {
+                forgotten += before - entry.held.len();
+                entry.recount();
+            }
+        }
+        forgotten
     }
 
     /// Notes that work on a lease has begun.
@@ -259,9 +286,22 @@ impl Sessions {
 
 impl Entry {
     fn recount(&mut self) {
-        let running = self.held.values().filter(|held| held.running);
-        self.running = running.clone().count();
-        self.used = running.fold(Resources::default(), |sum, held| sum.plus(&held.needs));
+        let (running, mut reserved): (Vec<&Held>, Vec<&Held>) = self.held.values().partition(|held| held.running);
+        self.running = running.len();
+        // Reservations begin by themselves in slots that are free, oldest first: their space is spoken for.
+        reserved.sort_by_key(|held| held.since);
+        let beginning = reserved.into_iter().take((self.profile.slots as usize).saturating_sub(running.len()));
+        self.used = running.into_iter().chain(beginning).fold(Resources::default(), |sum, held| sum.plus(&held.needs));
+    }
+
+    /// Puts something into the outbox. When that is full or closed nobody reads it: the worker is cut off.
+    fn send(&mut self, assignment: Assignment) -> bool {
+        let sent = self.outbox.as_ref().is_some_and(|outbox| outbox.try_send(assignment).is_ok());
+        if !sent {
+            self.outbox = None;
+            self.connected = false;
+        }
+        sent
     }
 
     fn view(&self) -> WorkerView {

@@ -1,22 +1,36 @@
 //! What time brings: deadlines, leases that ran out, workers that fell silent, blobs that nobody needs.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
-use hierophant_domain::{Failure, FailureClass, time::Millis};
-use hierophant_store::{BATCH_MAX, Presence};
+use hierophant_domain::{Failure, FailureClass, WorkerId, attempt::Fence, time::Millis};
+use hierophant_store::{BATCH_MAX, PAGE_MAX, Presence, WorkerRow};
 
-use crate::{ports::Result, service::Core};
+use crate::{orphans, ports::Result, service::Core};
 
 /// How often time is looked at. Deadlines and lease ends are seconds to hours away, so half a second is soon enough.
 const TICK: Duration = Duration::from_millis(500);
+/// How often the rows of all workers are looked at when nothing calls for it.
+const WORKERS_EVERY: Duration = Duration::from_secs(5);
 /// How often blobs are collected.
 const COLLECT_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(core: Core) {
+    let mut workers_seen_at = Instant::now();
     loop {
-        let _ = tokio::time::timeout(TICK, core.0.wake.sweep.notified()).await;
-        if let Err(error) = look(&core).await {
-            tracing::warn!(%error, "deadlines and leases could not be looked at; trying again");
+        let woken = tokio::time::timeout(TICK, core.0.wake.sweep.notified()).await.is_ok();
+        let looked = async {
+            look(&core).await?;
+            if woken || workers_seen_at.elapsed() >= WORKERS_EVERY {
+                known_workers(&core).await?;
+                workers_seen_at = Instant::now();
+            }
+            Result::Ok(())
+        };
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "deadlines, leases and workers could not be looked at; trying again");
         }
     }
 }
@@ -34,16 +48,22 @@ async fn look(core: &Core) -> Result<()> {
         }
     }
     overdue(core).await?;
-    silent(core).await?;
-    quarantined(core).await
+    silent(core).await
 }
 
 /// Takes the lease from workers whose proof goes on for too long, with a strike.
 async fn overdue(core: &Core) -> Result<()> {
-    let settings = &core.0.settings;
-    for lease in core.0.sessions.overdue(settings.proof_timeout, settings.progress_interval, core.now()) {
-        core.0.store.fail(lease.token, Failure::new(FailureClass::Transient, lease.reason.clone())).await?;
-        core.0.store.strike(lease.worker, lease.reason.clone()).await?;
+    let (settings, now) = (&core.0.settings, core.now());
+    // By the same time: a lease that ran out without a word is not overdue.
+    if core.0.sessions.let_go_forgotten(settings.link_grace, now) > 0 {
+        core.0.wake.dispatch.notify_one();
+    }
+    for lease in core.0.sessions.overdue(settings.proof_timeout, settings.progress_interval, now) {
+        let fence = core.0.store.fail(lease.token, Failure::new(FailureClass::Transient, lease.reason.clone())).await?;
+        // One that has ended meanwhile, or ran out, is not to blame for taking long.
+        if fence == Fence::Pass {
+            core.0.store.strike(lease.worker, lease.reason.clone()).await?;
+        }
         core.0.sessions.revoke(lease.worker, lease.token, &lease.reason);
         core.0.wake.dispatch.notify_one();
     }
@@ -60,29 +80,61 @@ async fn silent(core: &Core) -> Result<()> {
     Ok(())
 }
 
-/// Workers whose last strike was one too many are told to go; their leases go to others.
-async fn quarantined(core: &Core) -> Result<()> {
+/// Looks at the rows of all workers that are not gone.
+async fn known_workers(core: &Core) -> Result<()> {
     let now = core.now();
-    let connected = core.0.sessions.ids();
-    if connected.is_empty() {
-        return Ok(());
-    }
-    for row in core.0.store.workers(false, 0, hierophant_store::PAGE_MAX).await? {
-        if !row.standing.is_trusted(now) && connected.contains(&row.profile.id) {
-            let last = row.strike_reasons.first().map_or("", |(_, reason)| reason.as_str());
-            let reason = format!("dropped after too many strikes; the last one: {last}");
-            core.0.sessions.quarantine(row.profile.id, &reason);
-            core.0.store.lapse_worker(row.profile.id, reason.clone()).await?;
-            core.0.store.worker_presence(row.profile.id, Presence::Gone, reason).await?;
-            core.0.sessions.remove(row.profile.id);
+    let connected: HashSet<WorkerId> = core.0.sessions.ids().into_iter().collect();
+    let mut staying = 0;
+    loop {
+        let page = core.0.store.workers(false, staying, PAGE_MAX).await?;
+        let last = page.len() < PAGE_MAX;
+        for row in page {
+            let here = connected.contains(&row.profile.id);
+            if here && !row.standing.is_trusted(now) {
+                quarantined(core, &row).await?;
+            } else if !here && now.since(row.last_seen) >= core.0.settings.gone_after {
+                lost(core, &row).await?;
+            } else {
+                staying += 1;
+            }
+        }
+        if last {
+            return Ok(());
         }
     }
+}
+
+/// A worker whose last strike was one too many is told to go; its leases are worth nothing any more and go to others.
+async fn quarantined(core: &Core, row: &WorkerRow) -> Result<()> {
+    let worker = row.profile.id;
+    let last = row.strike_reasons.first().map_or("", |(_, reason)| reason.as_str());
+    let reason = format!("dropped after too many strikes; the last one: {last}");
+    tracing::warn!(worker.id = %worker, "worker {reason}");
+    core.0.sessions.quarantine(worker, &reason);
+    for lease in &row.leases {
+        core.0.store.fail(lease.token, Failure::new(FailureClass::Transient, reason.clone())).await?;
+    }
+    core.0.store.worker_presence(worker, Presence::Gone, reason).await?;
+    core.0.sessions.remove(worker);
+    Ok(())
+}
+
+/// A worker that was connected to a coordinator before this one, and did not come back.
+async fn lost(core: &Core, row: &WorkerRow) -> Result<()> {
+    let worker = row.profile.id;
+    let reason = format!("not heard of for {} s", core.0.settings.gone_after.0 / 1000);
+    tracing::warn!(worker.id = %worker, "worker dropped: {reason}");
+    core.0.store.worker_presence(worker, Presence::Gone, reason.clone()).await?;
+    core.0.store.lapse_worker(worker, reason).await?;
     Ok(())
 }
 
 /// Removes blobs that nothing needs, and says what it freed.
 pub(crate) async fn collect(core: Core) {
-    loop {
+    for shard in (0..=u8::MAX).cycle() {
+        if let Err(error) = orphans::remove(&core, shard).await {
+            tracing::warn!(%error, "blobs without a row could not be looked for; trying again later");
+        }
         match collect_once(&core).await {
             Ok((0, _)) => {}
             Ok((blobs, bytes)) => tracing::info!(blobs, bytes, "artifacts collected"),

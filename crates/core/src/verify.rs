@@ -3,7 +3,7 @@
 //! Invariant: only a check that ended well settles a result as valid or invalid. A check that died says nothing about the
 //! proof; after [`MAX_TRIES`] such ends the result is put aside and the task goes to another worker without a strike.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use hierophant_domain::{
@@ -15,6 +15,7 @@ use hierophant_domain::{
 use hierophant_store::{BATCH_MAX, CheckClaim, VerificationWork};
 
 use crate::{
+    metric,
     ports::{CheckError, CheckInput, Result, VerifyJob, VerifyReport},
     service::Core,
     staging,
@@ -61,7 +62,10 @@ async fn check(core: Core, work: VerificationWork) {
 
 async fn settle(core: &Core, work: &VerificationWork, claim: CheckClaim) -> Result<()> {
     let request = &work.request;
-    let verification = match verify(core, work).await {
+    let started = Instant::now();
+    let checked = core.within_hold(verify(core, work)).await;
+    metric::check(&request.system, "verify", checked.is_ok(), started.elapsed());
+    let verification = match checked {
         Ok(verification) => verification,
         Err(CheckError::Unavailable(why)) => {
             tracing::warn!(request.id = %request.id, "a proof cannot be verified now: {why}");
@@ -78,9 +82,13 @@ async fn settle(core: &Core, work: &VerificationWork, claim: CheckClaim) -> Resu
     let task: TaskId = work.task.id;
     match &verification {
         Verification::Valid(..) => {
+            metric::attempt_ended(request, "won");
+            let took = core.now().since(request.accepted_at).0;
+            metric::fulfilled(request, Duration::from_millis(u64::try_from(took).unwrap_or(0)));
             tracing::info!(request.id = %request.id, task.id = %task, worker.id = %work.worker, "proof verified");
         }
         Verification::Invalid(why) | Verification::Impossible(why) => {
+            metric::attempt_ended(request, "refused");
             tracing::warn!(request.id = %request.id, task.id = %task, worker.id = %work.worker, "proof refused: {why}");
         }
     }

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use hierophant_domain::{
-    Failure, FailureClass, LeaseToken, WorkerId,
+    AttemptState, Failure, FailureClass, LeaseToken, Timestamp, WorkerId,
     attempt::{Delivery, Fence, OUTPUTS_MAX},
     worker::WorkerProfile,
 };
-use hierophant_store::{Beat, LiveLease, Presence};
+use hierophant_store::{BATCH_MAX, Beat, LiveLease, Presence, WorkerRow};
 
 use crate::{
+    clients::class_of,
     error::CoreError,
+    metric,
     ports::{Progress, Result, Session, WorkerBeat, Workers},
     service::Core,
     sessions::Held,
@@ -22,12 +24,12 @@ impl Workers for Core {
     async fn register(&self, profile: WorkerProfile, held: Vec<LeaseToken>) -> Result<Session> {
         let worker = profile.id;
         let row = self.0.store.register_worker(profile.clone()).await?;
-        let until = self.now().plus(self.0.settings.link_grace);
-        let leases = self.0.store.readopt(worker, held, until).await?;
+        let leases = self.take_back(worker, &held).await?;
+        self.free_forgotten(&row, &leases).await?;
         let mut kept = HashMap::new();
         for token in &leases {
             if let Some(lease) = self.0.store.lease(*token).await? {
-                kept.insert(*token, adopted(&profile, &lease));
+                kept.insert(*token, adopted(&profile, &lease, self.now()));
             }
         }
         let (number, assignments) = self.0.sessions.open(profile, kept, self.now());
@@ -49,8 +51,25 @@ impl Workers for Core {
         for beat in beats.iter().filter(|beat| beat.running) {
             self.0.sessions.started(worker, beat.token, now);
         }
-        let beats = beats.iter().map(|beat| Beat { token: beat.token, running: beat.running, until }).collect();
-        Ok(self.0.store.beat(worker, beats).await?)
+        let mut answers = Vec::with_capacity(beats.len());
+        for batch in beats.chunks(BATCH_MAX) {
+            let batch = batch.iter().map(|beat| Beat { token: beat.token, running: beat.running, until }).collect();
+            answers.extend(self.0.store.beat(worker, batch).await?);
+        }
+        let mut gone = false;
+        for (token, fence) in &answers {
+            match fence {
+                Fence::Pass | Fence::Repeated => self.0.sessions.renewed(worker, *token, now),
+                Fence::Gone => {
+                    self.0.sessions.let_go(worker, *token);
+                    gone = true;
+                }
+            }
+        }
+        if gone {
+            self.0.wake.dispatch.notify_one();
+        }
+        Ok(answers)
     }
 
     fn progress(&self, worker: WorkerId, token: LeaseToken, progress: Progress) {
@@ -78,7 +97,11 @@ impl Workers for Core {
             }
         };
         tracing::warn!(worker.id = %worker, class = failure.class.as_str(), "attempt failed: {}", failure.message);
+        let lease = self.0.store.lease(token).await?;
         let fence = self.0.store.fail(token, failure).await?;
+        if let (Fence::Pass, Some(lease)) = (fence, lease) {
+            metric::attempt_ended(&lease.request, "failed");
+        }
         self.let_go(worker, token);
         Ok(fence)
     }
@@ -89,7 +112,9 @@ impl Workers for Core {
         Ok(fence)
     }
 
-    async fn update(&self, profile: WorkerProfile) -> Result<()> {
+    async fn update(&self, mut profile: WorkerProfile) -> Result<()> {
+        // That it drains stays so until it registers again.
+        profile.draining |= self.0.sessions.with_profile(profile.id, |before| before.draining).unwrap_or(false);
         self.0.sessions.update(profile.clone());
         self.0.store.register_worker(profile).await?;
         self.0.wake.dispatch.notify_one();
@@ -129,6 +154,33 @@ impl Workers for Core {
 }
 
 impl Core {
+    /// Gives a worker that is back the leases that it names, where they are its own still or again. They hold anew.
+    async fn take_back(&self, worker: WorkerId, held: &[LeaseToken]) -> Result<Vec<LeaseToken>> {
+        let until = self.now().plus(self.0.settings.link_grace);
+        let mut leases = Vec::with_capacity(held.len());
+        for batch in held.chunks(BATCH_MAX) {
+            let kept = self.0.store.readopt(worker, batch.to_vec(), until).await?;
+            // One that had not lapsed is not given longer by that: it is renewed.
+            let beats = kept.iter().map(|token| Beat { token: *token, running: false, until }).collect();
+            self.0.store.beat(worker, beats).await?;
+            leases.extend(kept);
+        }
+        Ok(leases)
+    }
+
+    /// Leases that a worker had and does not name any more are lost: others get their tasks now, not when they run out.
+    async fn free_forgotten(&self, row: &WorkerRow, named: &[LeaseToken]) -> Result<()> {
+        for attempt in row.leases.iter().filter(|attempt| !named.contains(&attempt.token)) {
+            let reason = "its worker connected again without it";
+            if attempt.state == AttemptState::Reserved {
+                self.0.store.release(attempt.token, reason.to_owned()).await?;
+            } else {
+                self.0.store.fail(attempt.token, Failure::new(FailureClass::Transient, reason)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// A lease is no longer in its worker's hands: the worker may have the next task.
     fn let_go(&self, worker: WorkerId, token: LeaseToken) {
         let now = self.now();
@@ -138,20 +190,16 @@ impl Core {
     }
 }
 
-fn adopted(profile: &WorkerProfile, lease: &LiveLease) -> Held {
-    let class = hierophant_domain::TaskClass {
-        role: hierophant_domain::Name::literal(crate::clients::PROVE),
-        system: lease.request.system.clone(),
-        kind: lease.request.kind.clone(),
-        labels: std::collections::BTreeMap::new(),
-    };
+fn adopted(profile: &WorkerProfile, lease: &LiveLease, now: Timestamp) -> Held {
+    let class = class_of(&lease.request);
     let serving = profile.capabilities.iter().filter(|capability| capability.serves(&class));
     let needs = serving.map(|capability| capability.needs).min_by_key(|needs| needs.memory).unwrap_or_default();
     Held {
         class,
         needs,
-        running: true,
+        running: lease.attempt.state == AttemptState::Running,
         since: lease.attempt.leased_at,
+        renewed_at: now,
         progress: None,
         progress_at: lease.attempt.leased_at,
     }

@@ -50,19 +50,10 @@ pub const WORKER_LEASES: &str = "hierophant_worker_leases";
 pub const WORKERS_QUARANTINED: &str = "hierophant_workers_quarantined";
 /// Whether the store answered the last scrape.
 pub const STORE_UP: &str = "hierophant_store_up";
-/// Requests accepted; labels `door`, `system`, `kind`.
-pub const REQUESTS_ACCEPTED: &str = "hierophant_requests_accepted_total";
-/// Attempts that ended; labels `system`, `kind`, `outcome` (won, refused, failed, lapsed, revoked).
-pub const ATTEMPTS: &str = "hierophant_attempts_total";
-/// Strikes given.
-pub const STRIKES: &str = "hierophant_strikes_total";
-/// How long a check took; labels `system`, `check` (verify, execute, setup), `outcome`.
-pub const CHECK_SECONDS: &str = "hierophant_check_duration_seconds";
-/// From lease to delivery of verified results; labels `system`, `kind`.
-pub const PROOF_SECONDS: &str = "hierophant_proof_duration_seconds";
+pub use hierophant_core::metric::{ATTEMPTS, CHECK_SECONDS, PROOF_SECONDS, REQUESTS_ACCEPTED};
 
 /// Every metric.
-pub const ALL: [Metric; 12] = [
+pub const ALL: [Metric; 11] = [
     gauge_of(
         REQUESTS,
         "Requests by state: open ones, and those that ended since the coordinator started.",
@@ -83,15 +74,14 @@ pub const ALL: [Metric; 12] = [
         "1 when the store could be counted for this scrape, 0 when its numbers here are old.",
     ),
     counter_of(REQUESTS_ACCEPTED, "Requests accepted, by door, system and kind."),
-    counter_of(ATTEMPTS, "Attempts that ended, by system, kind and outcome."),
-    counter_of(STRIKES, "Strikes given to workers."),
+    counter_of(ATTEMPTS, "Attempts that ended by a word of their worker or of a verification, by system, kind and outcome."),
     seconds_of(
         CHECK_SECONDS,
         "Time that a check in the coordinator's own processes took, by system, check and outcome.",
     ),
     seconds_of(
         PROOF_SECONDS,
-        "Time from lease to delivery of verified results, by system and kind.",
+        "Time from acceptance to fulfilment, by system and kind.",
     ),
 ];
 

@@ -245,14 +245,19 @@ pub fn lapse(
 pub fn readopt(task: &mut Task, attempt: &mut Attempt, until: Timestamp) -> bool {
     if attempt.state == AttemptState::Lapsed && task.state == TaskState::Ready {
         task.state = TaskState::Leased;
-        attempt.state = AttemptState::Running;
         attempt.lease_until = until;
         attempt.reason = None;
-        // It was no failure after all.
-        let lapsed = |note: &FailureNote| note.worker == attempt.worker && note.class == FailureClass::Transient;
-        if let Some(index) = task.failures.iter().rposition(lapsed) {
-            task.failures.remove(index);
-        }
+        // It was no failure after all. A lease that lapsed before it was started was not noted as one: it is a reservation again.
+        let lapsed = |note: &FailureNote| {
+            note.worker == attempt.worker && note.class == FailureClass::Transient && note.at >= attempt.leased_at
+        };
+        attempt.state = match task.failures.iter().rposition(lapsed) {
+            Some(index) => {
+                task.failures.remove(index);
+                AttemptState::Running
+            }
+            None => AttemptState::Reserved,
+        };
     }
     attempt.state.is_live()
 }

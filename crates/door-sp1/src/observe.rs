@@ -56,3 +56,44 @@ fn code_name(code: Code) -> &'static str {
         Code::Unauthenticated => "unauthenticated",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_name_and_code() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let shown = recorder.handle();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        metrics::with_local_recorder(&recorder, || {
+            crate::metric_names::describe();
+            for answer in [Ok(()), Err(Status::not_found("why")), Ok(())] {
+                let code = answer.as_ref().err().map(Status::code);
+                let observed = runtime.block_on(observed("GetProgram", async { answer }));
+                assert_eq!(
+                    observed.err().map(|status| status.code()),
+                    code,
+                    "the answer is passed on"
+                );
+            }
+        });
+        let shown = shown.render();
+        assert!(
+            shown.contains(r#"hierophant_sp1_rpcs_total{rpc="GetProgram",code="ok"} 2"#),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(r#"hierophant_sp1_rpcs_total{rpc="GetProgram",code="not_found"} 1"#),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(r#"hierophant_sp1_rpc_duration_seconds_count{rpc="GetProgram"} 3"#),
+            "{shown}"
+        );
+    }
+}

@@ -40,7 +40,7 @@ pub fn plan(ready: &[ReadyTasks], workers: &[WorkerView]) -> Vec<Offer> {
 fn offer(worker: &WorkerView, left: &mut [ReadyTasks], reserve: bool) -> Option<Offer> {
     let room = if reserve {
         // Only once the slots are full: until then what is ready can be started.
-        if worker.free_slots() > 0 { 0 } else { worker.prefetch.saturating_sub(worker.reserved) }
+        if worker.free_slots() > 0 { 0 } else { worker.room() }
     } else {
         worker.free_slots()
     };
@@ -159,6 +159,15 @@ pub(crate) mod tests {
         assert!(offers.iter().all(|offer| !offer.reserve));
         let offers = plan(&[ready("core", 5, 0)], &[busy]);
         assert_eq!(offers.iter().map(|offer| (offer.reserve, offer.limit)).collect::<Vec<_>>(), [(true, 1)]);
+    }
+
+    #[test]
+    fn a_reservation_begins_in_the_slot_that_becomes_free() {
+        let about_to_begin = WorkerView { running: 0, reserved: 1, ..worker(1, &[("core", 9)]) };
+        let offers = plan(&[ready("core", 5, 0)], std::slice::from_ref(&about_to_begin));
+        assert_eq!(offers.iter().map(|offer| (offer.reserve, offer.limit)).collect::<Vec<_>>(), [(true, 1)]);
+        let full = WorkerView { running: 1, ..about_to_begin };
+        assert_eq!(plan(&[ready("core", 5, 0)], &[full]), []);
     }
 
     #[test]

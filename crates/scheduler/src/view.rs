@@ -22,7 +22,7 @@ pub struct WorkerView {
     pub capabilities: Vec<Capability>,
     /// What it has in all.
     pub capacity: Resources,
-    /// What its present tasks take.
+    /// What its present tasks take, and the reservations that are about to begin.
     pub used: Resources,
     /// Tasks that it runs at once.
     pub slots: usize,
@@ -57,8 +57,13 @@ impl WorkerView {
         self.capacity.minus(&self.used)
     }
 
-    /// Slots without a task.
+    /// Slots without a task, and without a reservation that is about to begin in one.
     pub fn free_slots(&self) -> usize {
-        self.slots.saturating_sub(self.running)
+        self.slots.saturating_sub(self.running.saturating_add(self.reserved))
+    }
+
+    /// How many tasks more it may hold, begun or not.
+    pub fn room(&self) -> usize {
+        self.slots.saturating_add(self.prefetch).saturating_sub(self.running.saturating_add(self.reserved))
     }
 }

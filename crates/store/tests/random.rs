@@ -96,7 +96,7 @@ struct Known {
     executions: Vec<CheckClaim>,
 }
 
-fn pick<T: Copy>(from: &[T], index: &Index) -> Option<T> {
+fn pick<T: Copy>(from: &[T], index: Index) -> Option<T> {
     (!from.is_empty()).then(|| from[index.index(from.len())])
 }
 
@@ -141,7 +141,7 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
             known.tokens.extend(leased.iter().map(|leased| leased.attempt.token));
         }
         Op::Beat { lease, running } => {
-            if let Some(token) = pick(&known.tokens, lease) {
+            if let Some(token) = pick(&known.tokens, *lease) {
                 let until = world.store().now().plus(hold);
                 let beats = vec![Beat {
                     token,
@@ -154,7 +154,7 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
             }
         }
         Op::Deliver { lease } => {
-            if let Some(token) = pick(&known.tokens, lease) {
+            if let Some(token) = pick(&known.tokens, *lease) {
                 let outputs = vec![(Name::literal("proof"), BlobRef::Inline(vec![1]))];
                 allowed(
                     world
@@ -172,12 +172,12 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
             }
         }
         Op::Fail { lease, class } => {
-            if let Some(token) = pick(&known.tokens, lease) {
+            if let Some(token) = pick(&known.tokens, *lease) {
                 allowed(world.store().fail(token, Failure::new(*class, "broke")).await).expect("answers");
             }
         }
         Op::Release { lease } => {
-            if let Some(token) = pick(&known.tokens, lease) {
+            if let Some(token) = pick(&known.tokens, *lease) {
                 allowed(world.store().release(token, "no".to_owned()).await).expect("answers");
             }
         }
@@ -210,7 +210,7 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
             known.verifications.extend(works.iter().map(claim));
         }
         Op::SettleVerification { check, verdict } => {
-            if let Some(claim) = pick(&known.verifications, check) {
+            if let Some(claim) = pick(&known.verifications, *check) {
                 let verification = match verdict {
                     0 => Verification::Valid(Binding::ProofAlone, Record::default()),
                     1 => Verification::Invalid("no".to_owned()),
@@ -229,7 +229,7 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
             known.executions.extend(works.iter().map(claim));
         }
         Op::SettleExecution { check, verdict } => {
-            if let Some(claim) = pick(&known.executions, check) {
+            if let Some(claim) = pick(&known.executions, *check) {
                 let verdict = match verdict {
                     0 => ExecutionVerdict::Ended(Record::default()),
                     1 => ExecutionVerdict::Fault(Failure::new(FailureClass::Program, "exit 1"), Record::default()),
@@ -244,12 +244,12 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
             } else {
                 &known.verifications
             };
-            if let Some(claim) = pick(from, check) {
+            if let Some(claim) = pick(from, *check) {
                 allowed(world.store().return_check(claim, Millis(5)).await).expect("answers");
             }
         }
         Op::Cancel { request } => {
-            if let Some(id) = pick(&known.requests, request) {
+            if let Some(id) = pick(&known.requests, *request) {
                 let failure = Failure::new(FailureClass::Cancelled, "no more");
                 allowed(world.store().end_request(id, RequestEvent::Cancelled, failure).await).expect("answers");
             }

@@ -112,6 +112,8 @@ pub struct Cluster {
     http: CutableProxy,
     /// Where the coordinator listens now; none while it is known to be down.
     bound: Option<Bound>,
+    /// When the coordinator was started last.
+    started: jiff::Timestamp,
     client: reqwest::Client,
     /// Last, so that the folder goes after everything that uses it.
     folder: TempDir,
@@ -166,6 +168,7 @@ impl Cluster {
             grpc,
             http,
             bound: None,
+            started: jiff::Timestamp::MIN,
             client,
             folder,
         };
@@ -179,6 +182,7 @@ impl Cluster {
     /// When it runs, ends, or does not listen in time.
     pub async fn start_coordinator(&mut self) {
         self.lead_to(None);
+        self.started = jiff::Timestamp::now();
         let written = self.coordinator.start_until_written(ADDRESSES, PATIENCE).await;
         let address = |name: &str| {
             let text = written[name].as_str().unwrap_or_default();
@@ -330,7 +334,8 @@ impl Cluster {
         .await;
     }
 
-    /// Waits until exactly `count` workers (up to 100) are alive for the coordinator.
+    /// Waits until exactly `count` workers (up to 100) are alive for the coordinator and connected to it since its last
+    /// start.
     ///
     /// # Panics
     /// When they are not within `bound`.
@@ -338,10 +343,21 @@ impl Cluster {
         wait_until(&format!("{count} workers alive"), bound, async || {
             let page = self.json("/contemplants?limit=100").await?;
             let workers = page["workers"].as_array().map_or(&[][..], Vec::as_slice);
-            let alive = workers.iter().filter(|worker| worker["liveness"] == "alive").count();
+            let alive = workers
+                .iter()
+                .filter(|worker| worker["liveness"] == "alive" && self.is_new(worker))
+                .count();
             if alive == count { Ok(()) } else { Err(page.to_string()) }
         })
         .await;
+    }
+
+    /// Pages show milliseconds; so the start is cut to them, too.
+    fn is_new(&self, worker: &serde_json::Value) -> bool {
+        let connected = worker["connected_at"]
+            .as_str()
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        connected.is_some_and(|at| at.as_millisecond() >= self.started.as_millisecond())
     }
 
     /// Ends workers and coordinator with SIGTERM and checks that no process is left, provers included. To be called at

@@ -46,7 +46,7 @@ pub struct LinkSettings {
     pub version: String,
     /// How long a connection may take to register.
     pub register_within: Duration,
-    /// Silence after which a stream is cut. Its worker keeps its leases for as long as the core says.
+    /// Silence after which a stream is cut; at least three of the core's heartbeats. Its worker keeps its leases for as long as the core says.
     pub silence: Duration,
     /// How long a worker may leave a full queue unread.
     pub stall: Duration,

@@ -4,21 +4,29 @@
 
 mod common;
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use common::{Call, Coordinator, Fake, PATIENCE, cut, inline, task};
 use hierophant_config::types::Secret;
-use hierophant_core::ports::Assignment;
+use hierophant_core::ports::{Assignment, Workers};
 use hierophant_domain::{FailureClass, LeaseToken, WorkerId, worker::CAPABILITIES_MAX};
 use hierophant_testkit::CutableProxy;
 use hierophant_worker_link::{
     INLINE_MAX_BYTES, PROTOCOL_VERSION,
     client::{ClientSettings, Event, Link, Report},
     proto::{self, FromWorker, ToWorker, from_worker, to_worker, worker_link_client::WorkerLinkClient},
+    server::{LinkSettings, WorkerLinkService},
 };
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Status, Streaming};
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Code, Request, Status, Streaming,
+    transport::{Identity, Server, ServerTlsConfig},
+};
 use uuid::Uuid;
 
 fn settings(url: String) -> ClientSettings {
@@ -514,4 +522,36 @@ async fn updates_and_progress_arrive() {
             .then_some(())
     };
     core.wait_for("release", released).await;
+}
+
+#[tokio::test]
+async fn an_encrypted_link_needs_the_right_authority() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let core = Fake::new();
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let identity = Identity::from_pem(certified.cert.pem(), certified.signing_key.serialize_pem());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let workers = Arc::clone(&core) as Arc<dyn Workers>;
+    let service = WorkerLinkService::new(workers, LinkSettings::new(None, "test"), CancellationToken::new());
+    let server = Server::builder()
+        .tls_config(ServerTlsConfig::new().identity(identity))
+        .unwrap()
+        .add_service(service.into_server())
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    let server = tokio::spawn(server);
+    let right = certified.cert.pem().into_bytes();
+    let (_link, mut events) = start(ClientSettings {
+        ca_certificate: Some(right),
+        ..settings(url.clone())
+    });
+    connected(&mut events).await;
+    let (_link, mut events) = start(settings(url));
+    let why = event(&mut events, |event| match event {
+        Event::Disconnected(why) => Some(why.clone()),
+        _ => None,
+    });
+    let why = why.await;
+    assert!(why.contains("certificate"), "{why}");
+    server.abort();
 }

@@ -2,7 +2,7 @@
 //!
 //! A result that took effort is written to disk before it is reported, so that it survives the end of this process; the
 //! others are written when they were not acknowledged within [`HOLD_AFTER`]. Writing each of thousands of tiny results a
-//! second would cost more than making them again. Large outputs lie beside their result until they are uploaded.
+//! second would cost more than making them again. Failures are kept in memory only: a lost one is a lapsed lease. Large outputs lie beside their result until they are uploaded.
 //!
 //! Layout: `held/<token>/entry` (a [`Entry`], written last) and its outputs, numbered.
 //!

@@ -153,7 +153,12 @@ async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
     drop((running, slot, inputs));
     let reply = answered.map_err(|error| outcome::failure(&error))?;
     let effort = began.elapsed();
-    tracing::info!(seconds = effort.as_secs_f64(), "proved");
+    if effort >= held::EFFORT {
+        tracing::info!(seconds = effort.as_secs_f64(), "proved");
+    } else {
+        // Thousands a second would drown all else.
+        tracing::debug!(seconds = effort.as_secs_f64(), "proved");
+    }
 
     let entry = outputs::collect(workshop, &lease, reply, directory.path()).await?;
     booking.give_back(directory);

@@ -33,6 +33,11 @@ pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Every scenario.
+pub(crate) fn all(env: &Env) -> Result<Tally> {
+    scenarios(env, false)
+}
+
 /// One core proof.
 pub(crate) fn core_only(env: &Env) -> Result<Tally> {
     scenarios(env, true)

@@ -76,6 +76,11 @@ async fn a_delivered_request_can_be_cancelled<A: Adapter>() {
     let request = network.submit().await;
     let task = worker.lease().await;
     worker.deliver(&network, task.token, good_proof()).await;
+    eventually("its verification has begun", || async {
+        let begun = network.checker.verified().len();
+        if begun == 1 { Ok(()) } else { Err(begun) }
+    })
+    .await;
     assert!(network.core().cancel(request, alice()).await.unwrap());
     assert_eq!(network.state(request).await, RequestState::Cancelled);
     let next = network.submit().await;
@@ -242,7 +247,8 @@ async fn a_worker_that_comes_back_without_its_lease_frees_it<A: Adapter>() {
     let requests = [network.submit().await, network.submit().await];
     let tasks = [worker.lease().await, worker.lease().await];
     worker.disconnect(&network, false).await;
-    let worker = worker.rejoin(&network, Vec::new()).await;
+    network.advance(Millis(1));
+    let worker = Worker::<A>::join_as(&network, WorkerProfile { slots: 0, ..profile(1) }, Vec::new()).await;
     assert_eq!(worker.kept, []);
     let mut other = Worker::<A>::join_as(&network, WorkerProfile { slots: 2, ..profile(2) }, Vec::new()).await;
     other.lease().await;

@@ -83,6 +83,7 @@ async fn a_slow_set_up_goes_on_while_its_callers_are_told_to_come_back() {
         let told = network.core().register_program(registration.clone()).await;
         assert!(matches!(&told, Err(CoreError::Unavailable(why)) if why.contains("still being checked")), "{told:?}");
     }
+    tokio::time::resume();
     network.checker.release_set_ups();
     eventually("it is registered", || async { network.core().register_program(registration.clone()).await }).await;
     assert_eq!(network.checker.set_ups(), 1);

@@ -125,6 +125,7 @@ async fn a_busy_worker_is_given_the_next_task_ahead_and_loses_it_to_an_idle_one<
     assert_eq!((running.request, ahead.request), (first, second));
     assert_eq!(network.core().attempts(second).await.unwrap()[0].state, AttemptState::Reserved);
     assert_eq!(busy.beat(&network, ahead.token, false).await, Fence::Pass);
+    network.advance(Millis(1));
     let mut idle = Worker::<A>::join(&network, 2).await;
     let reason = busy.revoked(ahead.token).await;
     assert!(reason.contains("idle"), "{reason}");
@@ -215,7 +216,6 @@ async fn inputs_and_outputs_travel_as_artifacts<A: Adapter>() {
 async fn a_worker_whose_adapter_is_gone_is_passed_over<A: Adapter>() {
     let network = Network::start().await;
     let worker = Worker::<A>::join(&network, 1).await;
-    let id = worker.id();
     drop(worker);
     let request = network.submit().await;
     let mut other = Worker::<A>::join(&network, 2).await;
@@ -234,5 +234,4 @@ async fn a_worker_whose_adapter_is_gone_is_passed_over<A: Adapter>() {
     })
     .await;
     assert_eq!(task.request, next);
-    assert!(network.core().attempts(next_one).await.unwrap().iter().all(|attempt| attempt.worker == id));
 }

@@ -37,6 +37,7 @@ async fn a_forged_proof_is_refused_and_goes_to_another_worker<A: Adapter>() {
     let task = forger.lease().await;
     // Idle all the time, and after the forger in every order.
     let mut honest = Worker::<A>::join(&network, 2).await;
+    network.advance(Millis(1));
     assert_eq!(forger.deliver(&network, task.token, forged_proof()).await, Fence::Pass);
     let second = honest.lease().await;
     assert_eq!(second.request, request);
@@ -223,6 +224,7 @@ async fn a_crash_is_retried_on_another_worker_without_a_strike<A: Adapter>() {
     let request = network.submit().await;
     let task = first.lease().await;
     let mut second = Worker::<A>::join(&network, 2).await;
+    network.advance(Millis(1));
     // A worker may not end a request by a word that is not its to say.
     first.fail(&network, task.token, Failure::new(FailureClass::Cancelled, "out of memory")).await;
     let task = second.lease().await;

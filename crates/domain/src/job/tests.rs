@@ -241,6 +241,20 @@ fn a_worker_that_is_back_in_time_has_its_lease_back_and_no_failure_on_it() {
 }
 
 #[test]
+fn a_reservation_that_lapsed_comes_back_as_one_and_takes_no_older_failure_with_it() {
+    let mut scene = scene(Execution::NotWanted);
+    let mut failed = scene.lease(1, false);
+    scene.fail(&mut failed, &Failure::new(FailureClass::Transient, "no network"));
+    let mut reserved = scene.lease(1, true);
+    reserved.leased_at = NOW.plus(Millis(50));
+    lapse(&mut scene.request, &mut scene.task, &mut reserved, 0, "silent", &POLICY, NOW.plus(Millis(60))).expect("fits");
+    assert!(readopt(&mut scene.task, &mut reserved, NOW.plus(Millis(99))));
+    assert_eq!((reserved.state, scene.task.failures.len(), scene.task.attempts), (AttemptState::Reserved, 1, 1));
+    assert_eq!(beat(&mut scene.task, &mut reserved, true, NOW.plus(Millis(200))), Fence::Pass);
+    assert_eq!((reserved.state, scene.task.attempts), (AttemptState::Running, 2));
+}
+
+#[test]
 fn a_worker_that_is_back_too_late_has_not() {
     let mut scene = scene(Execution::NotWanted);
     let mut slow = scene.lease(1, false);

@@ -6,6 +6,7 @@ mod artifacts;
 mod hostile;
 mod programs;
 mod queries;
+mod refusals;
 mod requests;
 mod speed;
 mod statuses;

@@ -22,7 +22,8 @@ use crate::{BATCH_MAX, Beat, Result};
 macro_rules! select_attempts {
     ($rest:literal) => {
         concat!(
-            "SELECT request, task, id, worker, token, state, leased_at, lease_until, ended_at, delivery, reason FROM attempts ",
+            "SELECT a.request, a.task, a.id, a.worker, a.token, a.state, a.leased_at, a.lease_until, a.ended_at, a.delivery, \
+             a.reason FROM attempts a ",
             $rest
         )
     };
@@ -164,17 +165,28 @@ impl Held {
     }
 }
 
-fn hold(batch: &mut Batch<'_>, attempt: Attempt) -> Result<Held> {
-    let mut others = load_all(batch.connection, attempt.request, attempt.task)?;
-    others.retain(|other| other.id != attempt.id);
+/// The attempt behind a token with the rows around it, if that write of it counts; else what the fence says.
+fn hold(batch: &mut Batch<'_>, token: LeaseToken, write: Write) -> Result<std::result::Result<Held, Fence>> {
+    let sql = select_attempts!(
+        "WHERE (a.request, a.task) = (SELECT b.request, b.task FROM attempts b WHERE b.token = ?1) ORDER BY a.id"
+    );
+    let mut others = db::all(batch.connection, sql, [token.as_bytes()], read)?;
+    let Some(place) = others.iter().position(|attempt| attempt.token == token) else {
+        return Ok(Err(Fence::Gone));
+    };
+    let attempt = others.remove(place);
+    let fence = attempt.state.fence(write);
+    if fence != Fence::Pass {
+        return Ok(Err(fence));
+    }
     let task = tasks::existing(batch, attempt.request, attempt.task)?;
     let request = batch.existing_request(attempt.request)?;
-    Ok(Held {
+    Ok(Ok(Held {
         attempt,
         others,
         task,
         request,
-    })
+    }))
 }
 
 /// See [`crate::Store::beat`].
@@ -211,14 +223,10 @@ fn renew(batch: &mut Batch<'_>, mut attempt: Attempt, beat: &Beat) -> Result<Fen
 
 /// See [`crate::Store::deliver`].
 pub(super) fn deliver(batch: &mut Batch<'_>, token: LeaseToken, delivery: Delivery) -> Result<Fence> {
-    let Some(attempt) = load(batch.connection, token)? else {
-        return Ok(Fence::Gone);
+    let mut held = match hold(batch, token, Write::Deliver)? {
+        Ok(held) => held,
+        Err(fence) => return Ok(fence),
     };
-    let fence = attempt.state.fence(Write::Deliver);
-    if fence != Fence::Pass {
-        return Ok(fence);
-    }
-    let mut held = hold(batch, attempt)?;
     let outputs = references::of_delivery(&delivery);
     let json = rows::delivery_to_json(&delivery)?;
     let (states, from, was) = (states(&held.others), held.task.task.state, held.attempt.state);
@@ -252,14 +260,10 @@ pub(super) fn deliver(batch: &mut Batch<'_>, token: LeaseToken, delivery: Delive
 
 /// See [`crate::Store::fail`].
 pub(super) fn fail(batch: &mut Batch<'_>, token: LeaseToken, failure: &Failure) -> Result<Fence> {
-    let Some(attempt) = load(batch.connection, token)? else {
-        return Ok(Fence::Gone);
+    let mut held = match hold(batch, token, Write::Fail)? {
+        Ok(held) => held,
+        Err(fence) => return Ok(fence),
     };
-    let fence = attempt.state.fence(Write::Fail);
-    if fence != Fence::Pass {
-        return Ok(fence);
-    }
-    let mut held = hold(batch, attempt)?;
     let other_live = held.other_live();
     let (from, policy) = (held.task.task.state, batch.shared.options.retry);
     let mut request = Request::clone(&held.request);
@@ -279,18 +283,10 @@ pub(super) fn fail(batch: &mut Batch<'_>, token: LeaseToken, failure: &Failure) 
 
 /// See [`crate::Store::release`].
 pub(super) fn release(batch: &mut Batch<'_>, token: LeaseToken, reason: &str) -> Result<Fence> {
-    match load(batch.connection, token)? {
-        Some(attempt) => withdraw(batch, attempt, reason),
-        None => Ok(Fence::Gone),
-    }
-}
-
-fn withdraw(batch: &mut Batch<'_>, attempt: Attempt, reason: &str) -> Result<Fence> {
-    let fence = attempt.state.fence(Write::Release);
-    if fence != Fence::Pass {
-        return Ok(fence);
-    }
-    let mut held = hold(batch, attempt)?;
+    let mut held = match hold(batch, token, Write::Release)? {
+        Ok(held) => held,
+        Err(fence) => return Ok(fence),
+    };
     let (from, other_live) = (held.task.task.state, held.other_live());
     let (fence, effects) = job::withdraw(&mut held.task.task, &mut held.attempt, other_live, reason, batch.now)?;
     tasks::save(batch, from, &held.task)?;
@@ -304,25 +300,19 @@ pub(super) fn withdraw_reservations(batch: &mut Batch<'_>, class: &TaskClass, n:
     let Some(class) = batch.known_class(class) else {
         return Ok(0);
     };
-    let sql = "SELECT a.token FROM attempts a INDEXED BY attempts_reserved \
+    let sql = "SELECT a.token, a.worker FROM attempts a INDEXED BY attempts_reserved \
          CROSS JOIN tasks t ON t.request = a.request AND t.id = a.task \
          WHERE a.state = 0 AND t.class = ?1 ORDER BY a.leased_at DESC LIMIT ?2";
-    let tokens = db::all(batch.connection, sql, (class, db::count(n.min(BATCH_MAX))), |row| {
-        Ok(LeaseToken(rows::uuid(row, 0)?))
+    let limit = db::count(n.min(BATCH_MAX));
+    let found = db::all(batch.connection, sql, (class, limit), |row| {
+        Ok((LeaseToken(rows::uuid(row, 0)?), WorkerId(rows::uuid(row, 1)?)))
     })?;
     let reason = "an idle worker can begin at once";
-    let mut withdrawn = 0;
-    for token in tokens {
-        let Some(attempt) = load(batch.connection, token)? else {
-            continue;
-        };
-        let worker = attempt.worker;
-        if withdraw(batch, attempt, reason)? == Fence::Pass {
-            batch.revoked(worker, token, reason);
-            withdrawn += 1;
-        }
+    for (token, worker) in &found {
+        release(batch, *token, reason)?;
+        batch.revoked(*worker, *token, reason);
     }
-    Ok(withdrawn)
+    Ok(found.len())
 }
 
 /// See [`crate::Store::readopt`].
@@ -384,10 +374,10 @@ pub(super) fn lapse_worker(batch: &mut Batch<'_>, worker: WorkerId, reason: &str
 }
 
 fn lapse(batch: &mut Batch<'_>, token: LeaseToken, reason: &str) -> Result<()> {
-    let Some(attempt) = load(batch.connection, token)? else {
+    // What may beat is live, and only that lapses.
+    let Ok(mut held) = hold(batch, token, Write::Beat)? else {
         return Ok(());
     };
-    let mut held = hold(batch, attempt)?;
     let other_live = held.other_live();
     let (from, policy) = (held.task.task.state, batch.shared.options.retry);
     let mut request = Request::clone(&held.request);

@@ -16,7 +16,7 @@ use super::{
     requests,
     shared::Shared,
     totals::{Change, ClassId},
-    workers,
+    workers::{self, GoodWork},
 };
 use crate::{Hint, Result, StoreError};
 
@@ -34,6 +34,8 @@ pub(super) struct Batch<'a> {
     live_by_requester: HashMap<Key, i64>,
     woken: Woken,
     hints: Vec<Hint>,
+    /// Verified results by worker, written together by [`Self::settle_accounts`].
+    pub(super) good_work: HashMap<WorkerId, GoodWork>,
 }
 
 /// Wake-ups that say the same each time: one of each is enough for a batch.
@@ -59,6 +61,7 @@ impl<'a> Batch<'a> {
             live_by_requester: HashMap::new(),
             woken: Woken::default(),
             hints: Vec::new(),
+            good_work: HashMap::new(),
         }
     }
 
@@ -84,6 +87,18 @@ impl<'a> Batch<'a> {
     /// Takes back that the operation in hand has written: its one statement changed no row.
     pub(super) fn wrote_nothing(&mut self) {
         self.wrote = false;
+    }
+
+    /// Writes what the batch has gathered about workers: before their rows are read, and before the commit.
+    pub(super) fn settle_accounts(&mut self) -> Result<()> {
+        if self.good_work.is_empty() {
+            return Ok(());
+        }
+        // It belongs to operations that have succeeded, not to the one in hand.
+        let wrote = self.wrote;
+        workers::write_good_work(self)?;
+        self.wrote = wrote;
+        Ok(())
     }
 
     /// Runs a statement that must change exactly one row.
@@ -155,15 +170,20 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// The number of a class, which gets one where it has none.
-    pub(super) fn class_id(&mut self, class: &TaskClass) -> Result<ClassId> {
-        if let Some(id) = self.known_class(class) {
-            return Ok(id);
-        }
-        if self.shared.classes().len() + self.classes.len() >= CLASSES_MAX {
+    /// Refuses a class that is new where the limit is reached.
+    pub(super) fn check_class(&self, class: &TaskClass) -> Result<()> {
+        if self.known_class(class).is_none() && self.shared.classes().len() + self.classes.len() >= CLASSES_MAX {
             return Err(StoreError::Full(format!(
                 "{CLASSES_MAX} classes of tasks are known, which is the limit"
             )));
+        }
+        Ok(())
+    }
+
+    /// The number of a class, which gets one where it has none; after [`Self::check_class`].
+    pub(super) fn class_id(&mut self, class: &TaskClass) -> Result<ClassId> {
+        if let Some(id) = self.known_class(class) {
+            return Ok(id);
         }
         self.write("INSERT INTO classes (key) VALUES (?1)", [class.to_string()])?;
         let id = self.connection.last_insert_rowid();

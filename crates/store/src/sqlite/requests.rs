@@ -131,21 +131,9 @@ pub(super) fn accept(batch: &mut Batch<'_>, new: NewRequest) -> Result<Accepted>
     batch.check_room(&requester)?;
     let needed = references::of_terms(&request);
     references::require_complete(batch, &needed)?;
-    if db::one(
-        batch.connection,
-        "SELECT 1 FROM requests WHERE id = ?1",
-        [request.id.as_bytes()],
-        |_| Ok(()),
-    )?
-    .is_some()
-    {
-        return Err(StoreError::Refused(format!(
-            "the id {} belongs to another request: mint a new one",
-            request.id
-        )));
-    }
-    let class = batch.class_id(&task.class)?;
+    batch.check_class(&task.class)?;
     insert(batch, &request, &idempotency, &requester)?;
+    let class = batch.class_id(&task.class)?;
     tasks::insert(batch, &task, class)?;
     for artifact in needed {
         references::take(batch, request.id.as_bytes(), artifact)?;
@@ -171,9 +159,9 @@ pub(super) fn accept(batch: &mut Batch<'_>, new: NewRequest) -> Result<Accepted>
 
 fn insert(batch: &mut Batch<'_>, request: &Request, idempotency: &keys::Key, requester: &keys::Key) -> Result<()> {
     let (execution, execution_detail) = execution_to_columns(&request.execution)?;
-    batch.write_one(
+    let inserted = batch.write(
         "INSERT INTO requests (id, idempotency, requester, system, state, execution, execution_detail, accepted_at, deadline, \
-         updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
         (
             request.id.as_bytes(),
             idempotency,
@@ -187,6 +175,13 @@ fn insert(batch: &mut Batch<'_>, request: &Request, idempotency: &keys::Key, req
             request.updated_at.0,
         ),
     )?;
+    if inserted == 0 {
+        batch.wrote_nothing();
+        return Err(StoreError::Refused(format!(
+            "the id {} belongs to another request: mint a new one",
+            request.id
+        )));
+    }
     let details = DetailsJson {
         inputs: rows::inputs_to_json(&request.inputs),
         limits: request.limits,

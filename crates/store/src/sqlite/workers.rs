@@ -64,7 +64,7 @@ fn load(connection: &Connection, id: WorkerId) -> Result<Option<WorkerRow>> {
     Ok(Some(row))
 }
 
-/// How far a worker is trusted; `None` for an unknown one.
+/// Until when a worker is quarantined, which verified results do not change; `None` for an unknown worker.
 pub(super) fn standing(connection: &Connection, id: WorkerId) -> Result<Option<Standing>> {
     let sql = "SELECT strikes, quarantined_until FROM workers WHERE id = ?1";
     db::one(connection, sql, [id.as_bytes()], |row| {
@@ -78,6 +78,7 @@ pub(super) fn standing(connection: &Connection, id: WorkerId) -> Result<Option<S
 /// See [`crate::Store::register_worker`].
 pub(super) fn register(batch: &mut Batch<'_>, profile: &WorkerProfile) -> Result<WorkerRow> {
     let (id, now) = (profile.id, batch.now);
+    batch.settle_accounts()?;
     let known = load(batch.connection, id)?;
     if let Some(row) = &known
         && let Some(until) = row.standing.quarantined_until.filter(|_| !row.standing.is_trusted(now))
@@ -170,6 +171,7 @@ pub(super) fn seen(batch: &mut Batch<'_>, id: WorkerId) -> Result<()> {
 
 /// See [`crate::Store::strike`].
 pub(super) fn strike(batch: &mut Batch<'_>, id: WorkerId, reason: String) -> Result<Option<WorkerRow>> {
+    batch.settle_accounts()?;
     let Some(mut row) = load(batch.connection, id)? else {
         return Ok(None);
     };
@@ -189,30 +191,69 @@ pub(super) fn strike(batch: &mut Batch<'_>, id: WorkerId, reason: String) -> Res
     Ok(Some(row))
 }
 
+/// What a batch has to write about one worker's verified results, and the worker as history names it.
+#[derive(Debug)]
+pub(super) struct GoodWork {
+    name: String,
+    address: String,
+    standing: Standing,
+    proofs: i64,
+    proving_ms: i64,
+}
+
 /// Counts a verified result for its worker, and writes the line of history.
 pub(super) fn good_work(batch: &mut Batch<'_>, attempt: &Attempt, delivered_at: Timestamp) -> Result<()> {
-    let Some(before) = standing(batch.connection, attempt.worker)? else {
-        return Err(db::corrupt(format_args!(
-            "no worker {}, which had a lease",
-            attempt.worker
-        )));
+    let mut work = match batch.good_work.remove(&attempt.worker) {
+        Some(work) => work,
+        None => begin_good_work(batch.connection, attempt.worker)?,
     };
-    let took = delivered_at.since(attempt.leased_at).0;
-    batch.write_one(
-        "UPDATE workers SET strikes = ?2, proofs = proofs + 1, proving_ms = proving_ms + ?3 WHERE id = ?1",
-        (attempt.worker.as_bytes(), before.good_work().strikes, took),
-    )?;
+    work.standing = work.standing.good_work();
+    work.proofs += 1;
+    work.proving_ms = work.proving_ms.saturating_add(delivered_at.since(attempt.leased_at).0);
     batch.write_one(
         "INSERT INTO history (ended_at, request, worker, worker_name, worker_address, leased_at, delivered_at) \
-         SELECT ?1, ?2, id, name, address, ?4, ?5 FROM workers WHERE id = ?3",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         (
             attempt.ended_at.unwrap_or(batch.now).0,
             attempt.request.as_bytes(),
             attempt.worker.as_bytes(),
+            &work.name,
+            &work.address,
             attempt.leased_at.0,
             delivered_at.0,
         ),
-    )
+    )?;
+    batch.good_work.insert(attempt.worker, work);
+    Ok(())
+}
+
+fn begin_good_work(connection: &Connection, worker: WorkerId) -> Result<GoodWork> {
+    let sql = "SELECT name, address, strikes, quarantined_until FROM workers WHERE id = ?1";
+    let found = db::one(connection, sql, [worker.as_bytes()], |row| {
+        let standing = Standing {
+            strikes: row.get(2)?,
+            quarantined_until: rows::maybe_time(row, 3)?,
+        };
+        Ok(GoodWork {
+            name: row.get(0)?,
+            address: row.get(1)?,
+            standing,
+            proofs: 0,
+            proving_ms: 0,
+        })
+    })?;
+    found.ok_or_else(|| db::corrupt(format_args!("no worker {worker}, which had a lease")))
+}
+
+/// Writes what was gathered of verified results.
+pub(super) fn write_good_work(batch: &mut Batch<'_>) -> Result<()> {
+    for (worker, work) in std::mem::take(&mut batch.good_work) {
+        batch.write_one(
+            "UPDATE workers SET strikes = ?2, proofs = proofs + ?3, proving_ms = proving_ms + ?4 WHERE id = ?1",
+            (worker.as_bytes(), work.standing.strikes, work.proofs, work.proving_ms),
+        )?;
+    }
+    Ok(())
 }
 
 /// See [`crate::Store::workers`].

@@ -147,7 +147,7 @@ fn transact(connection: &Connection, shared: &Shared, operations: &mut impl Iter
         }
     }
     // Whatever the cause of a commit that fails, nothing of the batch is there.
-    let outcome = outcome.and_then(|()| {
+    let outcome = outcome.and_then(|()| batch.settle_accounts()).and_then(|()| {
         connection
             .execute_batch("COMMIT")
             .map_err(|error| StoreError::Unavailable(error.to_string()))

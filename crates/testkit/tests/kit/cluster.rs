@@ -77,7 +77,12 @@ async fn addresses_hold_over_restarts_and_settings_reach_the_programs() {
         Some(9)
     );
     cluster.json("/readyz").await.expect_err("nobody is there");
-    let other = http("{\"workers\":[{\"liveness\":\"alive\"},{\"liveness\":\"stale\"}]}").await;
+    let other = http(
+        "{\"workers\":[{\"liveness\":\"alive\",\"connected_at\":\"2999-01-01T00:00:00Z\"},\
+        {\"liveness\":\"stale\",\"connected_at\":\"2999-01-01T00:00:00Z\"},\
+        {\"liveness\":\"alive\",\"connected_at\":\"2020-01-01T00:00:00Z\"}]}",
+    )
+    .await;
     cluster
         .coordinator()
         .variable("FAKE", Some(&other.to_string()))

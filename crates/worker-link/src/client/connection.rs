@@ -169,7 +169,7 @@ impl Dialer {
             Some(Err(end)) => return end,
             Some(Ok(opened)) => opened,
         };
-        self.backoff.reset();
+        let since = Instant::now();
         let lost = self.state.registered(&registered.leases);
         self.state.catch_up(&capabilities, draining);
         let events = self.events.clone();
@@ -185,7 +185,12 @@ impl Dialer {
             return self.good_bye(out, inbound).await;
         }
         let heartbeat = Duration::from_millis(registered.heartbeat_ms.max(1).into());
-        match self.converse(&out, &mut inbound, heartbeat).await {
+        let stop = self.converse(&out, &mut inbound, heartbeat).await;
+        // One that takes the worker in only to throw it out again is not dialled in a tight loop.
+        if since.elapsed() >= self.settings.reconnect_max {
+            self.backoff.reset();
+        }
+        match stop {
             Stop::Over(end) => end,
             Stop::CannotSend => last_words(inbound).await,
             Stop::Close => self.good_bye(out, inbound).await,
@@ -381,6 +386,8 @@ async fn dial(settings: &ClientSettings) -> Result<Channel, String> {
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);
     if settings.coordinator.starts_with("https:") {
+        // With several providers linked, TLS needs one to be chosen for the process. An earlier choice stands.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = match &settings.ca_certificate {
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             None => ClientTlsConfig::new().with_native_roots(),

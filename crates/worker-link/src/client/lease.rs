@@ -56,7 +56,9 @@ impl Lease {
             }
         }
         lease.inline_bytes = lease.inline_bytes.min(INLINE_MAX_BYTES as u64);
-        lease.upload_url = tidy(&lease.upload_url);
+        if lease.upload_url != tidy(&lease.upload_url) {
+            return Err(refuse("its upload URL is too long or has control characters".into()));
+        }
         Ok(Self {
             token: read,
             task,
@@ -115,6 +117,7 @@ mod tests {
             refused(|l| l.inputs.push(input("../../etc/passwd"))),
             refused(|l| l.inputs.push(input("program"))),
             refused(|l| l.inputs[0].at = None),
+            refused(|l| l.upload_url = "http://h/\r\nx".into()),
             refused(|l| l.inputs = (0..INPUTS_MAX + 2).map(|n| input(&format!("i{n}"))).collect()),
         ] {
             assert!(token.is_some(), "{why}");

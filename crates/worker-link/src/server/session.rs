@@ -203,9 +203,12 @@ impl Stream {
             version: self.door.settings.version.clone(),
         };
         let registered = write::frame(proto::to_worker::Message::Registered(registered));
+        // A worker is not silent before it has missed a few of the heartbeats that were asked of it.
+        let beats = Duration::from_millis(u64::try_from(heartbeat_ms).unwrap_or(1)).saturating_mul(3);
+        let silence = self.door.settings.silence.max(beats);
         match self.send(registered).await {
             Ok(()) => self
-                .converse(inbound)
+                .converse(inbound, silence)
                 .await
                 .err()
                 .unwrap_or_else(|| End::hung_up("the worker hung up")),
@@ -213,9 +216,9 @@ impl Stream {
         }
     }
 
-    async fn converse(&mut self, inbound: &mut Streaming<FromWorker>) -> Result<(), End> {
+    async fn converse(&mut self, inbound: &mut Streaming<FromWorker>, limit: Duration) -> Result<(), End> {
         let shutdown = self.door.shutdown.clone();
-        let silence = tokio::time::sleep(self.door.settings.silence);
+        let silence = tokio::time::sleep(limit);
         tokio::pin!(silence);
         loop {
             // While the core has all it may have of this worker, the connection is not read: the worker waits.
@@ -238,7 +241,6 @@ impl Stream {
                 }
                 assignment = self.assignments.recv() => self.assign(assignment).await?,
                 () = silence.as_mut(), if reading => {
-                    let limit = self.door.settings.silence;
                     if self.heard.elapsed() >= limit {
                         return Err(End::come_back(format!("nothing was heard of the worker for {limit:?}")));
                     }

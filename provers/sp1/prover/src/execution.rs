@@ -11,7 +11,7 @@ use hierophant_prover_protocol::{
 };
 use sha2::{Digest as _, Sha256};
 use sp1_core_executor::{ExecutionError, ExecutionReport, SP1CoreOpts};
-use sp1_prover::worker::{SP1ExecutorConfig, execute_with_options};
+use sp1_engine::{Boxed, ExecutionResult};
 use sp1_sdk::{SP1Context, SP1PublicValues, SP1Stdin};
 
 use crate::{
@@ -71,13 +71,7 @@ pub(crate) async fn execute(
         ..SP1Context::default()
     };
     observer.listen_to_execution(limits.guest_log_bytes);
-    let run = execute_with_options(
-        Arc::clone(&program.program),
-        stdin,
-        context,
-        opts,
-        SP1ExecutorConfig::default(),
-    );
+    let run = sp1_engine::execute(Arc::clone(&program.program), stdin, context, opts);
     let (result, overran) = watched(job, settings, limits.cycles, run).await;
     // After an error of its metering SP1 lets the guest run on until its next chunk is full.
     executors::kill_all();
@@ -100,22 +94,19 @@ pub(crate) async fn execute(
     Ok(Execution { fault, public_values, guest_log: heard.guest_log, record })
 }
 
-type RunResult = anyhow::Result<(SP1PublicValues, [u8; 32], ExecutionReport)>;
-
 /// Awaits `run`; ends the executor when the host cancels, or when it used more processor time than its limit allows.
 /// Returns that limit in the latter case.
 async fn watched(
     job: &JobContext,
     settings: &Settings,
     limit: Option<u64>,
-    run: impl Future<Output = RunResult>,
-) -> (RunResult, Option<u64>) {
+    mut run: Boxed<'static, ExecutionResult>,
+) -> (ExecutionResult, Option<u64>) {
     let allowed_seconds = limit
         .map(|limit| limit / settings.cycles_per_second_min)
         .map(|seconds| seconds.saturating_add(settings.execution_grace_seconds));
     let mut overran = None;
     let mut watch = tokio::time::interval(WATCH_INTERVAL);
-    let mut run = std::pin::pin!(run);
     loop {
         tokio::select! {
             result = &mut run => return (result, overran),

@@ -12,7 +12,8 @@ use std::{
 use hierophant_prover_protocol::proto::Failure;
 use sha2::{Digest as _, Sha256};
 use sp1_core_executor::Program;
-use sp1_sdk::{Elf, HashableKey as _, LightProver, Prover as _, ProvingKey as _, SP1VerifyingKey};
+use sp1_engine::Light;
+use sp1_sdk::{HashableKey as _, SP1VerifyingKey};
 
 use crate::inputs;
 
@@ -65,7 +66,7 @@ impl Keys {
     /// Returns the program's verification key: from memory, or by SP1's set-up (about ten seconds).
     pub(crate) async fn of_program(
         &self,
-        light: &LightProver,
+        light: &Light,
         program: &LoadedProgram,
     ) -> Result<SP1VerifyingKey, Failure> {
         let hash: [u8; 32] = Sha256::digest(&program.elf).into();
@@ -73,11 +74,9 @@ impl Keys {
             return Ok(vk.clone());
         }
         let vk = light
-            .setup(Elf::from(Arc::clone(&program.elf)))
+            .setup(Arc::clone(&program.elf))
             .await
-            .map_err(|error| Failure::prover(format!("the set-up of the program failed: {error}")))?
-            .verifying_key()
-            .clone();
+            .map_err(|error| Failure::prover(format!("the set-up of the program failed: {error}")))?;
         let mut cache = self.lock();
         if cache.keys.insert(hash, vk.clone()).is_none() {
             cache.oldest_first.push_back(hash);

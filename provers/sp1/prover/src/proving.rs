@@ -9,8 +9,8 @@ use hierophant_prover_protocol::{
     proto::{Failure, NamedBlob, Prove, ProveReply, Record},
     prover::{JobContext, peak_memory_bytes},
 };
-use sp1_prover::worker::SP1LocalNode;
-use sp1_sdk::{LightProver, ProofFromNetwork, SP1Context, SP1Stdin, SP1VerifyingKey};
+use sp1_engine::{Engine, Light};
+use sp1_sdk::{ProofFromNetwork, SP1Stdin, SP1VerifyingKey};
 
 use crate::{
     circuits, execution,
@@ -30,9 +30,9 @@ const EXIT_AFTER_PANIC: i32 = 101;
 #[derive(Clone, Copy)]
 pub(crate) struct Proving<'a> {
     /// The warm engine.
-    pub(crate) node: &'a SP1LocalNode,
+    pub(crate) engine: &'a Engine,
     /// Set-up and verification.
-    pub(crate) light: &'a LightProver,
+    pub(crate) light: &'a Light,
     /// Keys derived before.
     pub(crate) keys: &'a Keys,
     /// Hears how far it is.
@@ -128,11 +128,7 @@ impl Proving<'_> {
         kind: Kind,
     ) -> Result<ProofFromNetwork, Failure> {
         self.observer.listen_to_proof(Counters::new(kind));
-        let node = self.node.clone();
-        let elf = Arc::clone(&program.elf);
-        let mut proof = std::pin::pin!(async move {
-            node.prove_with_mode(&elf, stdin, SP1Context::default(), kind.mode()).await
-        });
+        let mut proof = self.engine.prove(Arc::clone(&program.elf), stdin, kind.mode());
         let result = loop {
             tokio::select! {
                 result = &mut proof => break result,

@@ -12,8 +12,8 @@ use hierophant_prover_protocol::{
     },
     prover::{JobContext, Prover},
 };
-use sp1_prover::worker::SP1LocalNode;
-use sp1_sdk::{HashableKey as _, LightProver, SP1_CIRCUIT_VERSION, SP1VerifyingKey};
+use sp1_engine::{Engine, Light};
+use sp1_sdk::{HashableKey as _, SP1_CIRCUIT_VERSION, SP1VerifyingKey};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -36,9 +36,9 @@ const LIGHT_MEMORY_BYTES: u64 = 1 << 30;
 /// What `hello` prepares.
 struct Ready {
     settings: Settings,
-    light: LightProver,
+    light: Light,
     /// In the role prove.
-    node: Option<SP1LocalNode>,
+    engine: Option<Engine>,
 }
 
 /// The prover.
@@ -60,12 +60,12 @@ impl Sp1Prover {
     }
 
     async fn prepare(role: Role, settings: Settings) -> Result<Ready, Failure> {
-        let light = LightProver::new().await;
-        let node = match role {
+        let light = Light::start().await;
+        let engine = match role {
             Role::Prove => Some(start_engine(&settings).await?),
             Role::Light | Role::Unspecified => None,
         };
-        Ok(Ready { settings, light, node })
+        Ok(Ready { settings, light, engine })
     }
 
     /// The verification key of a call that brings "vk" or "program".
@@ -104,11 +104,11 @@ impl Prover for Sp1Prover {
     fn prove(&self, job: &JobContext, call: Prove) -> Result<ProveReply, Failure> {
         check_system(&call.system)?;
         let ready = self.ready()?;
-        let node = ready.node.as_ref().ok_or_else(|| {
+        let engine = ready.engine.as_ref().ok_or_else(|| {
             Failure::unsupported("this process runs in the light role, which does not prove")
         })?;
         let proving = Proving {
-            node,
+            engine,
             light: &ready.light,
             keys: &self.keys,
             observer: &self.observer,
@@ -165,8 +165,8 @@ impl Prover for Sp1Prover {
     }
 }
 
-async fn start_engine(settings: &Settings) -> Result<SP1LocalNode, Failure> {
-    Box::pin(sp1_engine::start(&settings.tuning))
+async fn start_engine(settings: &Settings) -> Result<Engine, Failure> {
+    Engine::start(&settings.tuning)
         .await
         .map_err(|error| Failure::prover(format!("SP1's engine does not start: {error}")))
 }

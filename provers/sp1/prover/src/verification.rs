@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hierophant_prover_protocol::proto::VerifyReply;
 use sha2::{Digest as _, Sha256};
+use sp1_engine::Light;
 use sp1_sdk::{
-    LightProver, ProofFromNetwork, Prover as _, SP1_CIRCUIT_VERSION, SP1ProofWithPublicValues,
-    SP1VerifyingKey,
+    ProofFromNetwork, SP1_CIRCUIT_VERSION, SP1ProofWithPublicValues, SP1VerifyingKey,
 };
 
 use crate::{inputs, kinds::Kind};
@@ -49,7 +49,7 @@ pub(crate) fn encode(proof: &ProofFromNetwork) -> Vec<u8> {
 
 /// Checks `blob` for the program of `vk`.
 pub(crate) fn verify(
-    light: &LightProver,
+    light: &Light,
     blob: &[u8],
     vk: &SP1VerifyingKey,
     demands: Demands<'_>,
@@ -70,7 +70,7 @@ pub(crate) fn verify(
 }
 
 fn check(
-    light: &LightProver,
+    light: &Light,
     proof: &SP1ProofWithPublicValues,
     vk: &SP1VerifyingKey,
     demands: Demands<'_>,
@@ -95,7 +95,7 @@ fn check(
         return Err("the proof's public values are not those of the execution".into());
     }
     // The verifier asserts here and there; a proof that trips it is not valid.
-    catch_unwind(AssertUnwindSafe(|| light.verify(proof, vk, None)))
+    catch_unwind(AssertUnwindSafe(|| light.verify(proof, vk)))
         .map_err(|_| "the proof is malformed: SP1's verifier gave up on it".to_owned())?
         .map_err(|error| format!("the proof does not verify: {error}"))
 }

@@ -1,0 +1,11 @@
+//! Hierophant, the coordinator, as a library: the command line over it is `main.rs`, and the benchmarks run it whole with a
+//! submitter in the same process.
+//!
+//! Not here: any of the coordinator's work (`hierophant-core`).
+
+mod checker;
+pub mod cli;
+mod doors;
+pub mod logs;
+mod servers;
+pub mod wiring;
