@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
+use tonic::transport::Endpoint;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tokio::{net::TcpListener as AsyncListener, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -120,7 +121,7 @@ async fn unary() -> Result<f64> {
     );
     let (begun, mut lanes) = (Instant::now(), JoinSet::new());
     for _ in 0..CONNECTIONS {
-        let client = HealthClient::connect(url.clone()).await?;
+        let client = HealthClient::new(Endpoint::from_shared(url.clone())?.tcp_nodelay(true).connect().await?);
         for _ in 0..LANES {
             let mut client = client.clone();
             lanes.spawn(async move {

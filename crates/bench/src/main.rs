@@ -20,6 +20,7 @@ mod transfer;
 mod worker;
 
 use std::{
+    fs::File,
     path::PathBuf,
     process::{Command, ExitCode},
 };
@@ -29,6 +30,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Cores that the load and the programs share, as far as the machine has as many.
 const THREADS: usize = 2;
+
+/// Last lines of a benchmark's log that are printed when it fails.
+const LOG_TAIL_LINES: usize = 30;
 
 /// Measures Hierophant. Build in release: `cargo xtask bench` does.
 #[derive(Debug, Parser)]
@@ -149,7 +153,7 @@ fn all(options: &Options) -> Result<()> {
         .into_iter()
         .filter(|bench| options.only.is_empty() || options.only.contains(bench))
         .collect();
-    let mut failed = Vec::new();
+    let (mut failed, logs) = (Vec::new(), tempfile::tempdir()?);
     for bench in wanted {
         let name = bench.to_possible_value().context("every benchmark has a name")?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -160,7 +164,11 @@ fn all(options: &Options) -> Result<()> {
                 command.arg(flag).arg(value);
             }
         }
-        if !command.status()?.success() {
+        let log = logs.path().join(format!("{}.log", name.get_name()));
+        if !command.stderr(File::create(&log)?).status()?.success() {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            figure::say(&lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n"));
             failed.push(name.get_name().to_owned());
         }
     }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hierophant_domain::{
-    ArtifactId, BlobRef, Door, Failure, FailureClass, Name, Request, RequestId, RequestState, Requester, TaskClass, TaskId,
-    Timestamp, Visibility,
+    ArtifactId, BlobRef, Door, Failure, FailureClass, Name, Request, RequestId, RequestState, Requester, TaskClass,
+    TaskId, Timestamp, Visibility,
     job::root_task,
     request::{Execution, INPUTS_MAX, KEY_MAX_BYTES, RequestEvent},
 };
 use hierophant_scheduler::why_waiting;
-use hierophant_store::{
-    Accepted, ArtifactRow, ArtifactState, NewRequest, ProgramRow, RequestFilter, RequestStatus,
-};
+use hierophant_store::{Accepted, ArtifactRow, ArtifactState, NewRequest, ProgramRow, RequestFilter, RequestStatus};
 use uuid::Uuid;
 
 use crate::{
@@ -41,7 +39,11 @@ impl Clients for Core {
                 id,
                 owner: Some(owner),
                 role,
-                visibility: if private { Visibility::Private } else { Visibility::Signed },
+                visibility: if private {
+                    Visibility::Private
+                } else {
+                    Visibility::Signed
+                },
                 rebuildable: false,
                 sealing_key: None,
                 state: ArtifactState::Announced,
@@ -50,7 +52,10 @@ impl Clients for Core {
                 created_at: Core::now(self),
             })
             .await?;
-        Ok(CreatedArtifact { id, put_url: self.put_url(id) })
+        Ok(CreatedArtifact {
+            id,
+            put_url: self.put_url(id),
+        })
     }
 
     async fn artifact(&self, id: ArtifactId) -> Result<Option<ArtifactRow>> {
@@ -94,7 +99,9 @@ impl Clients for Core {
         let request = self.0.store.request(id).await?;
         let request = request.ok_or_else(|| CoreError::NotFound(format!("there is no request {id}")))?;
         if request.requester != by {
-            return Err(CoreError::NotAllowed("only the account that made a request may cancel it".to_owned()));
+            return Err(CoreError::NotAllowed(
+                "only the account that made a request may cancel it".to_owned(),
+            ));
         }
         let failure = Failure::new(FailureClass::Cancelled, "cancelled by its owner");
         let ended = self.0.store.end_request(id, RequestEvent::Cancelled, failure).await?;
@@ -128,13 +135,17 @@ fn admit(core: &Core, submission: Submission) -> Result<NewRequest> {
     }
     let now = Core::now(core);
     if submission.deadline <= now {
-        return Err(CoreError::Invalid("the deadline has already passed; send one in the future".to_owned()));
+        return Err(CoreError::Invalid(
+            "the deadline has already passed; send one in the future".to_owned(),
+        ));
     }
     let execute = submission.execute && core.0.settings.execute_max_cycles > 0;
     let has_light_role = core.0.checker.systems().contains(&submission.system);
     let execution = match (execute, submission.execute && has_light_role) {
         (true, true) => Execution::Pending,
-        (false, true) => Execution::Unchecked("programs are not run here beside proving, by the operator's setting".to_owned()),
+        (false, true) => {
+            Execution::Unchecked("programs are not run here beside proving, by the operator's setting".to_owned())
+        }
         (true | false, false) => Execution::NotWanted,
     };
     let request = Request {
@@ -179,19 +190,35 @@ pub(crate) fn class_of(request: &Request) -> TaskClass {
 
 /// Why an open request waits.
 pub(crate) async fn reason(core: &Core, id: RequestId) -> Result<Option<String>> {
-    let Some(request) = core.0.store.request(id).await?.filter(|request| request.state == RequestState::Open) else {
+    let Some(request) = core
+        .0
+        .store
+        .request(id)
+        .await?
+        .filter(|request| request.state == RequestState::Open)
+    else {
         return Ok(None);
     };
     let attempts = core.0.store.attempts(id).await?;
-    if attempts.iter().any(|attempt| attempt.state == hierophant_domain::AttemptState::Delivered) {
+    if attempts
+        .iter()
+        .any(|attempt| attempt.state == hierophant_domain::AttemptState::Delivered)
+    {
         return Ok(Some("its proof is here and waits for verification".to_owned()));
     }
     if attempts.iter().any(|attempt| attempt.state.is_live()) {
         return Ok(None);
     }
     if request.execution == Execution::Disputed {
-        return Ok(Some("a worker says that the program fails; it is being run here to find out".to_owned()));
+        return Ok(Some(
+            "a worker says that the program fails; it is being run here to find out".to_owned(),
+        ));
     }
     let waiting = why_waiting(&class_of(&request), &core.0.sessions.views());
-    Ok(waiting.or_else(|| attempts.last().and_then(|last| last.reason.clone()).map(|why| format!("the last attempt ended: {why}"))))
+    Ok(waiting.or_else(|| {
+        attempts
+            .last()
+            .and_then(|last| last.reason.clone())
+            .map(|why| format!("the last attempt ended: {why}"))
+    }))
 }

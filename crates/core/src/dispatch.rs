@@ -33,7 +33,8 @@ struct PassedOver(HashMap<(WorkerId, TaskClass), Instant>);
 impl PassedOver {
     fn note(&mut self, offer: &Offer) {
         let now = Instant::now();
-        self.0.extend(offer.classes.iter().map(|class| ((offer.worker, class.clone()), now)));
+        self.0
+            .extend(offer.classes.iter().map(|class| ((offer.worker, class.clone()), now)));
     }
 
     fn has(&self, worker: WorkerId, class: &TaskClass) -> bool {
@@ -84,12 +85,22 @@ async fn round(core: &Core, passed_over: &mut PassedOver) -> Result<usize> {
             break;
         }
     }
-    if handed_out == 0 { share_reservations(core, passed_over).await } else { Ok(handed_out) }
+    if handed_out == 0 {
+        share_reservations(core, passed_over).await
+    } else {
+        Ok(handed_out)
+    }
 }
 
 async fn ready(core: &Core) -> Result<Vec<ReadyTasks>> {
     let ready = core.0.store.ready().await?.into_iter();
-    Ok(ready.map(|ready| ReadyTasks { class: ready.class, count: ready.count, first_rank: ready.first_rank }).collect())
+    Ok(ready
+        .map(|ready| ReadyTasks {
+            class: ready.class,
+            count: ready.count,
+            first_rank: ready.first_rank,
+        })
+        .collect())
 }
 
 /// Claims what is offered and tells the worker; says how many tasks it has now.
@@ -114,7 +125,12 @@ async fn claim(core: &Core, offer: &Offer) -> Result<usize> {
         });
         if told {
             given += 1;
-        } else if let Err(error) = core.0.store.release(token, "its worker could not be told".to_owned()).await {
+        } else if let Err(error) = core
+            .0
+            .store
+            .release(token, "its worker could not be told".to_owned())
+            .await
+        {
             tracing::warn!(worker.id = %offer.worker, %error, "a lease could not be taken back; it will run out");
         }
     }
@@ -126,8 +142,14 @@ async fn hand_out(core: &Core, leased: Leased, reserved: bool) -> Result<bool> {
     let now = core.now();
     let (worker, token) = (leased.attempt.worker, leased.attempt.token);
     let views = core.0.sessions.with_profile(worker, |profile| {
-        let serving = profile.capabilities.iter().filter(|capability| capability.serves(&leased.task.class));
-        serving.map(|capability| capability.needs).min_by_key(|needs| needs.memory).unwrap_or_default()
+        let serving = profile
+            .capabilities
+            .iter()
+            .filter(|capability| capability.serves(&leased.task.class));
+        serving
+            .map(|capability| capability.needs)
+            .min_by_key(|needs| needs.memory)
+            .unwrap_or_default()
     });
     let held = Held {
         class: leased.task.class.clone(),
@@ -153,7 +175,15 @@ pub(crate) async fn assigned(core: &Core, leased: &Leased) -> Result<AssignedTas
     let request = &leased.request;
     let mut inputs = Vec::with_capacity(request.inputs.len() + 1);
     if let Some(program) = &request.program {
-        inputs.push(input(core, Name::literal("program"), &BlobRef::Artifact(program.artifact), leased).await?);
+        inputs.push(
+            input(
+                core,
+                Name::literal("program"),
+                &BlobRef::Artifact(program.artifact),
+                leased,
+            )
+            .await?,
+        );
     }
     for given in &request.inputs {
         inputs.push(input(core, given.name.clone(), &given.blob, leased).await?);
@@ -166,7 +196,11 @@ pub(crate) async fn assigned(core: &Core, leased: &Leased) -> Result<AssignedTas
         class: leased.task.class.clone(),
         inputs,
         limits: request.limits,
-        program_id: request.program.as_ref().map(|program| program.id.clone()).unwrap_or_default(),
+        program_id: request
+            .program
+            .as_ref()
+            .map(|program| program.id.clone())
+            .unwrap_or_default(),
         time_left: Millis(request.deadline.since(core.now()).0),
         upload_url,
         upload_token,

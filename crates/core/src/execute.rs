@@ -34,7 +34,12 @@ pub(crate) async fn run(core: Core) {
     loop {
         let room = at_once - running.len();
         if room > 0 {
-            match core.0.store.claim_executions(core.0.checker.systems(), room, core.0.settings.check_hold).await {
+            match core
+                .0
+                .store
+                .claim_executions(core.0.checker.systems(), room, core.0.settings.check_hold)
+                .await
+            {
                 Ok(claimed) => running.extend(claimed.into_iter().map(|work| check(core.clone(), work))),
                 Err(error) => tracing::warn!(%error, "executions could not be claimed; trying again"),
             }
@@ -48,7 +53,11 @@ pub(crate) async fn run(core: Core) {
 }
 
 async fn check(core: Core, work: ExecutionWork) {
-    let claim = CheckClaim { request: work.request.id, task: None, token: work.token };
+    let claim = CheckClaim {
+        request: work.request.id,
+        task: None,
+        token: work.token,
+    };
     let settled: Result<()> = async {
         let started = Instant::now();
         let verdict = verdict(&core, &work).await;
@@ -73,16 +82,17 @@ async fn verdict(core: &Core, work: &ExecutionWork) -> Option<ExecutionVerdict> 
     let request = &work.request;
     match core.within_hold(judge(core, request)).await {
         Ok(verdict) => Some(verdict),
-        Err(CheckError::Input(why)) => {
-            Some(ExecutionVerdict::Fault(Failure::new(FailureClass::Input, why), Record::default()))
-        }
+        Err(CheckError::Input(why)) => Some(ExecutionVerdict::Fault(
+            Failure::new(FailureClass::Input, why),
+            Record::default(),
+        )),
         Err(CheckError::Unavailable(why)) => {
             tracing::warn!(request.id = %request.id, "a program cannot be run here now: {why}");
             None
         }
-        Err(CheckError::Died(why)) if work.tries >= MAX_TRIES => {
-            Some(ExecutionVerdict::Unchecked(format!("running it here did not end well {MAX_TRIES} times: {why}")))
-        }
+        Err(CheckError::Died(why)) if work.tries >= MAX_TRIES => Some(ExecutionVerdict::Unchecked(format!(
+            "running it here did not end well {MAX_TRIES} times: {why}"
+        ))),
         Err(CheckError::Died(why)) => {
             tracing::warn!(request.id = %request.id, tries = work.tries, "running a program here did not end well: {why}");
             None
@@ -92,7 +102,11 @@ async fn verdict(core: &Core, work: &ExecutionWork) -> Option<ExecutionVerdict> 
 
 async fn judge(core: &Core, request: &Request) -> std::result::Result<ExecutionVerdict, CheckError> {
     let disputed = request.execution == Execution::Disputed;
-    let limits = if disputed { request.limits } else { capped(request.limits, core.0.settings.execute_max_cycles) };
+    let limits = if disputed {
+        request.limits
+    } else {
+        capped(request.limits, core.0.settings.execute_max_cycles)
+    };
     let mut report = run_once(core, request, limits, disputed).await?;
     if matches!(report.fault, Some((ProgramFault::AbnormalExit, _))) {
         // Without a cause of its own it is the program's only when a second fresh process sees it too.
@@ -100,13 +114,19 @@ async fn judge(core: &Core, request: &Request) -> std::result::Result<ExecutionV
     }
     Ok(match report {
         ExecutionReport { fault: None, record } => ExecutionVerdict::Ended(record),
-        ExecutionReport { fault: Some((ProgramFault::CycleLimit, _)), .. } if limits.cycles != request.limits.cycles => {
+        ExecutionReport {
+            fault: Some((ProgramFault::CycleLimit, _)),
+            ..
+        } if limits.cycles != request.limits.cycles => {
             let most = core.0.settings.execute_max_cycles;
-            ExecutionVerdict::Unchecked(format!("it runs more than {most} cycles (the setting verify.max_cycles)"))
+            ExecutionVerdict::Unchecked(format!(
+                "it runs more than {most} cycles (the setting verify.max_cycles)"
+            ))
         }
-        ExecutionReport { fault: Some((fault, message)), record } => {
-            ExecutionVerdict::Fault(Failure::program(fault, message), record)
-        }
+        ExecutionReport {
+            fault: Some((fault, message)),
+            record,
+        } => ExecutionVerdict::Fault(Failure::program(fault, message), record),
     })
 }
 
@@ -119,16 +139,33 @@ async fn run_once(
     let mut inputs = Vec::with_capacity(request.inputs.len() + 1);
     if let Some(program) = &request.program {
         let blob = BlobRef::Artifact(program.artifact);
-        inputs.push(CheckInput { name: Name::literal("program"), source: staging::stage(core, &blob).await? });
+        inputs.push(CheckInput {
+            name: Name::literal("program"),
+            source: staging::stage(core, &blob).await?,
+        });
     }
     for input in &request.inputs {
-        inputs.push(CheckInput { name: input.name.clone(), source: staging::stage(core, &input.blob).await? });
+        inputs.push(CheckInput {
+            name: input.name.clone(),
+            source: staging::stage(core, &input.blob).await?,
+        });
     }
-    core.0.checker.execute(ExecuteJob { system: request.system.clone(), inputs, limits, fresh }).await
+    core.0
+        .checker
+        .execute(ExecuteJob {
+            system: request.system.clone(),
+            inputs,
+            limits,
+            fresh,
+        })
+        .await
 }
 
 fn capped(limits: Limits, max_cycles: u64) -> Limits {
-    Limits { cycles: Some(limits.cycles.map_or(max_cycles, |cycles| cycles.min(max_cycles))), ..limits }
+    Limits {
+        cycles: Some(limits.cycles.map_or(max_cycles, |cycles| cycles.min(max_cycles))),
+        ..limits
+    }
 }
 
 fn log(request: &Request, verdict: &ExecutionVerdict) {

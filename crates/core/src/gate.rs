@@ -18,7 +18,9 @@ impl Gate for Core {
     async fn may_put(&self, id: ArtifactId, credential: &Credential) -> Result<PutPermit, Denied> {
         let grant = self.granted(credential)?;
         if !grant.allows_put(id) {
-            return Err(Denied::Forbidden("this URL is for another artifact; use the one that was given for it".to_owned()));
+            return Err(Denied::Forbidden(
+                "this URL is for another artifact; use the one that was given for it".to_owned(),
+            ));
         }
         let row = match grant.holder {
             Holder::Lease(token) => Some(self.announce_output(id, token).await?),
@@ -27,13 +29,21 @@ impl Gate for Core {
         let row = row.ok_or_else(|| Denied::NotFound("this artifact is gone; ask for a new upload URL".to_owned()))?;
         Ok(PutPermit {
             limit_bytes: self.0.settings.max_upload,
-            durability: if row.rebuildable { Durability::Rebuildable } else { Durability::Durable },
+            durability: if row.rebuildable {
+                Durability::Rebuildable
+            } else {
+                Durability::Durable
+            },
             already: complete(&row),
         })
     }
 
     async fn stored(&self, id: ArtifactId, _credential: &Credential, stored: Stored) -> Result<(), Denied> {
-        self.0.store.complete_artifact(id, stored.size, stored.sha256).await.map_err(denied)?;
+        self.0
+            .store
+            .complete_artifact(id, stored.size, stored.sha256)
+            .await
+            .map_err(denied)?;
         Core::pass("artifact-stored");
         Ok(())
     }
@@ -41,7 +51,9 @@ impl Gate for Core {
     async fn may_get(&self, id: ArtifactId, credential: &Credential) -> Result<Stored, Denied> {
         let grant = self.granted(credential)?;
         if !grant.allows_get(id) {
-            return Err(Denied::Forbidden("this URL is for another artifact; use the one that was given for it".to_owned()));
+            return Err(Denied::Forbidden(
+                "this URL is for another artifact; use the one that was given for it".to_owned(),
+            ));
         }
         let row = self.0.store.artifact(id).await.map_err(denied)?;
         let gone = || Denied::NotFound("this artifact is not here, or not complete".to_owned());
@@ -59,15 +71,24 @@ impl Gate for Core {
 impl Core {
     fn granted(&self, credential: &Credential) -> Result<Grant, Denied> {
         let token = credential.token();
-        let token = token.ok_or_else(|| Denied::Unauthorized("a token is missing; use the URL as it was given".to_owned()))?;
-        self.0.signer.check(token, self.now()).map_err(|error| Denied::Unauthorized(error.to_string()))
+        let token =
+            token.ok_or_else(|| Denied::Unauthorized("a token is missing; use the URL as it was given".to_owned()))?;
+        self.0
+            .signer
+            .check(token, self.now())
+            .map_err(|error| Denied::Unauthorized(error.to_string()))
     }
 
     /// Whether a lease may still move blobs: it is live, or it ran out and its result would still count.
     async fn lease_counts(&self, token: LeaseToken) -> Result<(), Denied> {
         let lease = self.0.store.lease(token).await.map_err(denied)?;
-        let counts = lease.is_some_and(|lease| lease.attempt.state.is_live() || lease.attempt.state == AttemptState::Lapsed);
-        if counts { Ok(()) } else { Err(Denied::Forbidden("this lease has ended; drop its work".to_owned())) }
+        let counts =
+            lease.is_some_and(|lease| lease.attempt.state.is_live() || lease.attempt.state == AttemptState::Lapsed);
+        if counts {
+            Ok(())
+        } else {
+            Err(Denied::Forbidden("this lease has ended; drop its work".to_owned()))
+        }
     }
 
     /// The row of an output that a lease wants to upload: made now, unless the upload is repeated.
@@ -97,10 +118,17 @@ impl Core {
     }
 
     /// An output that is kept in its request's row, for the URL that [`crate::ports::Clients::output_url`] gave.
-    pub async fn inline_output(&self, request: hierophant_domain::RequestId, name: &str, token: &str) -> Result<Vec<u8>, Denied> {
+    pub async fn inline_output(
+        &self,
+        request: hierophant_domain::RequestId,
+        name: &str,
+        token: &str,
+    ) -> Result<Vec<u8>, Denied> {
         let grant = self.granted(&Credential::Url(token.to_owned()))?;
         if !grant.allows_get(ArtifactId(request.0)) {
-            return Err(Denied::Forbidden("this URL is for another output; use the one that was given for it".to_owned()));
+            return Err(Denied::Forbidden(
+                "this URL is for another output; use the one that was given for it".to_owned(),
+            ));
         }
         let request = self.0.store.request(request).await.map_err(denied)?;
         let outcome = request.as_ref().and_then(|request| request.outcome.as_ref());
@@ -125,7 +153,10 @@ fn denied(error: StoreError) -> Denied {
     match error {
         StoreError::NotFound(what) => Denied::NotFound(what),
         StoreError::Refused(why) => Denied::Forbidden(why),
-        StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::UnknownSchema { .. } | StoreError::Corrupt(_) => {
+        StoreError::Unavailable(_)
+        | StoreError::Full(_)
+        | StoreError::UnknownSchema { .. }
+        | StoreError::Corrupt(_) => {
             tracing::warn!(%error, "a transfer could not be decided");
             Denied::Retry("the server cannot look this artifact up now; try again".to_owned())
         }

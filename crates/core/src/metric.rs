@@ -25,18 +25,28 @@ pub(crate) fn accepted(request: &Request) {
 }
 
 pub(crate) fn attempt_ended(request: &Request, outcome: &'static str) {
-    let labels =
-        [("system", request.system.to_string()), ("kind", request.kind.to_string()), ("outcome", outcome.to_owned())];
+    let labels = [
+        ("system", request.system.to_string()),
+        ("kind", request.kind.to_string()),
+        ("outcome", outcome.to_owned()),
+    ];
     metrics::counter!(ATTEMPTS, &labels).increment(1);
 }
 
 pub(crate) fn check(system: &System, check: &'static str, answered: bool, took: Duration) {
     let outcome = if answered { "answered" } else { "undone" };
-    let labels = [("system", system.to_string()), ("check", check.to_owned()), ("outcome", outcome.to_owned())];
+    let labels = [
+        ("system", system.to_string()),
+        ("check", check.to_owned()),
+        ("outcome", outcome.to_owned()),
+    ];
     metrics::histogram!(CHECK_SECONDS, &labels).record(took.as_secs_f64());
 }
 
 pub(crate) fn fulfilled(request: &Request, took: Duration) {
-    let labels = [("system", request.system.to_string()), ("kind", request.kind.to_string())];
+    let labels = [
+        ("system", request.system.to_string()),
+        ("kind", request.kind.to_string()),
+    ];
     metrics::histogram!(PROOF_SECONDS, &labels).record(took.as_secs_f64());
 }

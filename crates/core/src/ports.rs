@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hierophant_domain::{
-    ArtifactId, BlobRef, Digest, Door, Failure, Kind, LeaseToken, Limits, Name, Record, Request, RequestId, Requester, System,
-    TaskClass, Timestamp, WorkerId,
+    ArtifactId, BlobRef, Digest, Door, Failure, Kind, LeaseToken, Limits, Name, Record, Request, RequestId, Requester,
+    System, TaskClass, Timestamp, WorkerId,
     attempt::{Delivery, Fence},
     request::{Input, ProgramRef},
     time::Millis,
     worker::WorkerProfile,
 };
-use hierophant_store::{Accepted, ArtifactRow, Counts, HistoryRow, ProgramRow, RequestFilter, RequestStatus, WorkerRow};
+use hierophant_store::{
+    Accepted, ArtifactRow, Counts, HistoryRow, ProgramRow, RequestFilter, RequestStatus, WorkerRow,
+};
 use tokio::sync::mpsc;
 
 use crate::error::CoreError;

@@ -37,8 +37,14 @@ pub(crate) async fn register(core: &Core, registration: Registration) -> Result<
     let row = core.0.store.artifact(registration.artifact).await?;
     let row = row
         .filter(|row| row.owner.as_ref() == Some(&registration.owner) && row.state == ArtifactState::Complete)
-        .ok_or_else(|| CoreError::NotFound("the program has not been uploaded under this URI by this account; upload it first".to_owned()))?;
-    let digest = row.sha256.ok_or_else(|| CoreError::Internal("a complete artifact has no digest".to_owned()))?;
+        .ok_or_else(|| {
+            CoreError::NotFound(
+                "the program has not been uploaded under this URI by this account; upload it first".to_owned(),
+            )
+        })?;
+    let digest = row
+        .sha256
+        .ok_or_else(|| CoreError::Internal("a complete artifact has no digest".to_owned()))?;
     let identity = identity(core, &registration, digest).await?;
     if identity.program_id != registration.id {
         return Err(CoreError::Invalid(
@@ -48,7 +54,9 @@ pub(crate) async fn register(core: &Core, registration: Registration) -> Result<
         ));
     }
     if !registration.vk.is_empty() && registration.vk != identity.vk {
-        return Err(CoreError::Invalid("the verification key sent is not that of the uploaded ELF".to_owned()));
+        return Err(CoreError::Invalid(
+            "the verification key sent is not that of the uploaded ELF".to_owned(),
+        ));
     }
     let program = ProgramRow {
         owner: registration.owner,
@@ -68,9 +76,15 @@ async fn identity(core: &Core, registration: &Registration, digest: Digest) -> F
     let mut found = join_or_start(core, registration, (system, toolchain, digest))?;
     let waited = tokio::time::timeout(PATIENCE, found.wait_for(Option::is_some)).await;
     match waited {
-        Ok(Ok(found)) => found.clone().unwrap_or_else(|| Err(CoreError::Internal("a set-up ended without a result".to_owned()))),
-        Ok(Err(_)) => Err(CoreError::Unavailable("the check of the program was interrupted; try again".to_owned())),
-        Err(_) => Err(CoreError::Unavailable("the program is still being checked; try again in a moment".to_owned())),
+        Ok(Ok(found)) => found
+            .clone()
+            .unwrap_or_else(|| Err(CoreError::Internal("a set-up ended without a result".to_owned()))),
+        Ok(Err(_)) => Err(CoreError::Unavailable(
+            "the check of the program was interrupted; try again".to_owned(),
+        )),
+        Err(_) => Err(CoreError::Unavailable(
+            "the program is still being checked; try again in a moment".to_owned(),
+        )),
     }
 }
 
@@ -80,14 +94,21 @@ fn join_or_start(core: &Core, registration: &Registration, key: Key) -> Result<w
         return Ok(found.clone());
     }
     if going.len() >= SET_UPS_MAX {
-        return Err(CoreError::Unavailable("too many programs are being checked; try again in a moment".to_owned()));
+        return Err(CoreError::Unavailable(
+            "too many programs are being checked; try again in a moment".to_owned(),
+        ));
     }
     let (tell, found) = watch::channel(None);
     going.insert(key.clone(), found.clone());
     let (core, blob) = (core.clone(), BlobRef::Artifact(registration.artifact));
     tokio::spawn(async move {
         let result = set_up(&core, &key, &blob).await;
-        core.0.set_ups.0.lock().expect("no holder of the set-up table panics").remove(&key);
+        core.0
+            .set_ups
+            .0
+            .lock()
+            .expect("no holder of the set-up table panics")
+            .remove(&key);
         let _ = tell.send(Some(result));
     });
     Ok(found)
@@ -102,14 +123,27 @@ async fn set_up(core: &Core, key: &Key, blob: &BlobRef) -> Found {
         }
     };
     // One that ended between its caller's look and the start of this one is not repeated.
-    if let Some(known) = core.0.store.identity(system.clone(), toolchain.clone(), executable).await? {
+    if let Some(known) = core
+        .0
+        .store
+        .identity(system.clone(), toolchain.clone(), executable)
+        .await?
+    {
         return Ok(known);
     }
     let source = staging::stage(core, blob).await.map_err(failed)?;
-    let program = CheckInput { name: Name::literal("program"), source };
+    let program = CheckInput {
+        name: Name::literal("program"),
+        source,
+    };
     let identity = core.0.checker.set_up(&system, program).await.map_err(failed)?;
-    let found =
-        ProgramIdentity { system, toolchain, executable, program_id: identity.program_id, vk: identity.vk };
+    let found = ProgramIdentity {
+        system,
+        toolchain,
+        executable,
+        program_id: identity.program_id,
+        vk: identity.vk,
+    };
     core.0.store.remember_identity(found.clone()).await?;
     Ok(found)
 }

@@ -12,8 +12,14 @@ use tokio::sync::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    dispatch, error::CoreError, execute, failpoint, ports::{CheckError, Checker}, programs::SetUps, sessions::Sessions,
-    settings::CoreSettings, sweep, verify,
+    dispatch,
+    error::CoreError,
+    execute, failpoint,
+    ports::{CheckError, Checker},
+    programs::SetUps,
+    sessions::Sessions,
+    settings::CoreSettings,
+    sweep, verify,
 };
 
 /// The core: cheap to clone, all clones are one.
@@ -91,7 +97,10 @@ impl Core {
     }
 
     /// Runs a check no longer than its claim holds: afterwards somebody else does it, and one that hangs must not keep its place.
-    pub(crate) async fn within_hold<T>(&self, check: impl Future<Output = Result<T, CheckError>>) -> Result<T, CheckError> {
+    pub(crate) async fn within_hold<T>(
+        &self,
+        check: impl Future<Output = Result<T, CheckError>>,
+    ) -> Result<T, CheckError> {
         let hold = Duration::from_millis(u64::try_from(self.0.settings.check_hold.0).unwrap_or(0));
         // A little less, so that its end can still be settled under the claim.
         let limit = hold.saturating_sub(hold / 10);

@@ -7,9 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use hierophant_domain::{
-    LeaseToken, Resources, TaskClass, Timestamp, WorkerId, time::Millis, worker::WorkerProfile,
-};
+use hierophant_domain::{LeaseToken, Resources, TaskClass, Timestamp, WorkerId, time::Millis, worker::WorkerProfile};
 use hierophant_scheduler::WorkerView;
 use tokio::sync::mpsc;
 
@@ -102,7 +100,10 @@ impl Sessions {
         entry.recount();
         let before = table.by_worker.insert(entry.profile.id, entry);
         if let Some(mut before) = before {
-            before.send(Assignment::Refuse("the same worker has connected again".to_owned(), false));
+            before.send(Assignment::Refuse(
+                "the same worker has connected again".to_owned(),
+                false,
+            ));
         }
         (number, inbox)
     }
@@ -117,7 +118,10 @@ impl Sessions {
 
     /// Changes a worker's profile.
     pub(crate) fn with_profile<T>(&self, worker: WorkerId, change: impl FnOnce(&mut WorkerProfile) -> T) -> Option<T> {
-        self.lock().by_worker.get_mut(&worker).map(|entry| change(&mut entry.profile))
+        self.lock()
+            .by_worker
+            .get_mut(&worker)
+            .map(|entry| change(&mut entry.profile))
     }
 
     /// Marks a session as cut off. `false` if it is not the worker's present one.
@@ -155,7 +159,9 @@ impl Sessions {
     /// Gives a worker a lease. `false` when it cannot be told: nobody reads its outbox (it is cut off then), or it is gone.
     pub(crate) fn assign(&self, worker: WorkerId, token: LeaseToken, held: Held, assignment: Assignment) -> bool {
         let mut table = self.lock();
-        let Some(entry) = table.by_worker.get_mut(&worker).filter(|entry| entry.connected) else { return false };
+        let Some(entry) = table.by_worker.get_mut(&worker).filter(|entry| entry.connected) else {
+            return false;
+        };
         if !entry.send(assignment) {
             return false;
         }
@@ -245,13 +251,18 @@ impl Sessions {
     pub(crate) fn reserved_classes(&self) -> Vec<TaskClass> {
         let table = self.lock();
         let held = table.by_worker.values().flat_map(|entry| entry.held.values());
-        held.filter(|held| !held.running).map(|held| held.class.clone()).collect()
+        held.filter(|held| !held.running)
+            .map(|held| held.class.clone())
+            .collect()
     }
 
     /// Leases that have gone on for longer than `longest`, or `without` progress; a limit of zero is none.
     pub(crate) fn overdue(&self, longest: Millis, without: Millis, now: Timestamp) -> Vec<Overdue> {
         let table = self.lock();
-        let all = table.by_worker.iter().flat_map(|(worker, entry)| entry.held.iter().map(move |held| (*worker, held)));
+        let all = table
+            .by_worker
+            .iter()
+            .flat_map(|(worker, entry)| entry.held.iter().map(move |held| (*worker, held)));
         all.filter(|(_, (_, held))| held.running)
             .filter_map(|(worker, (token, held))| {
                 let reason = if longest.0 > 0 && now.since(held.since) >= longest {
@@ -261,7 +272,11 @@ impl Sessions {
                 } else {
                     return None;
                 };
-                Some(Overdue { worker, token: *token, reason })
+                Some(Overdue {
+                    worker,
+                    token: *token,
+                    reason,
+                })
             })
             .collect()
     }
@@ -269,11 +284,21 @@ impl Sessions {
     /// Workers not heard of for `gone_after`.
     pub(crate) fn silent(&self, gone_after: Millis, now: Timestamp) -> Vec<Silent> {
         let table = self.lock();
-        let silent = table.by_worker.iter().filter(|(_, entry)| now.since(entry.heard_at) >= gone_after);
+        let silent = table
+            .by_worker
+            .iter()
+            .filter(|(_, entry)| now.since(entry.heard_at) >= gone_after);
         silent
             .map(|(worker, entry)| {
-                let how = if entry.connected { "no heartbeat" } else { "network disconnected" };
-                Silent { worker: *worker, reason: format!("{how} for {} s", gone_after.0 / 1000) }
+                let how = if entry.connected {
+                    "no heartbeat"
+                } else {
+                    "network disconnected"
+                };
+                Silent {
+                    worker: *worker,
+                    reason: format!("{how} for {} s", gone_after.0 / 1000),
+                }
             })
             .collect()
     }
@@ -290,13 +315,21 @@ impl Entry {
         self.running = running.len();
         // Reservations begin by themselves in slots that are free, oldest first: their space is spoken for.
         reserved.sort_by_key(|held| held.since);
-        let beginning = reserved.into_iter().take((self.profile.slots as usize).saturating_sub(running.len()));
-        self.used = running.into_iter().chain(beginning).fold(Resources::default(), |sum, held| sum.plus(&held.needs));
+        let beginning = reserved
+            .into_iter()
+            .take((self.profile.slots as usize).saturating_sub(running.len()));
+        self.used = running
+            .into_iter()
+            .chain(beginning)
+            .fold(Resources::default(), |sum, held| sum.plus(&held.needs));
     }
 
     /// Puts something into the outbox. When that is full or closed nobody reads it: the worker is cut off.
     fn send(&mut self, assignment: Assignment) -> bool {
-        let sent = self.outbox.as_ref().is_some_and(|outbox| outbox.try_send(assignment).is_ok());
+        let sent = self
+            .outbox
+            .as_ref()
+            .is_some_and(|outbox| outbox.try_send(assignment).is_ok());
         if !sent {
             self.outbox = None;
             self.connected = false;
@@ -318,5 +351,83 @@ impl Entry {
             draining: self.profile.draining,
             quarantined: self.quarantined,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn profile() -> WorkerProfile {
+        WorkerProfile {
+            id: WorkerId(Uuid::from_u128(1)),
+            name: "worker".to_owned(),
+            version: "1.0.0".to_owned(),
+            address: "127.0.0.1".to_owned(),
+            capabilities: Vec::new(),
+            capacity: Resources::default(),
+            slots: 2,
+            prefetch: 1,
+            draining: false,
+        }
+    }
+
+    fn held(memory: u64, running: bool, since: i64) -> Held {
+        Held {
+            class: TaskClass {
+                role: hierophant_domain::Name::literal("prove"),
+                system: hierophant_domain::Name::literal("vm"),
+                kind: hierophant_domain::Name::literal("core"),
+                labels: std::collections::BTreeMap::new(),
+            },
+            needs: Resources {
+                memory,
+                ..Resources::default()
+            },
+            running,
+            since: Timestamp(since),
+            renewed_at: Timestamp(since),
+            progress: None,
+            progress_at: Timestamp(since),
+        }
+    }
+
+    #[test]
+    fn a_worker_whose_outbox_is_full_is_cut_off() {
+        let sessions = Sessions::default();
+        let (_, mut inbox) = sessions.open(profile(), HashMap::new(), Timestamp(0));
+        let token = LeaseToken(Uuid::nil());
+        for _ in 0..OUTBOX {
+            sessions.revoke(profile().id, token, "cancelled");
+        }
+        assert!(sessions.views()[0].reachable);
+        sessions.revoke(profile().id, token, "cancelled");
+        assert!(!sessions.views()[0].reachable);
+        assert_eq!(std::iter::from_fn(|| inbox.try_recv().ok()).count(), OUTBOX);
+        assert_eq!(inbox.try_recv().err(), Some(mpsc::error::TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn space_is_spoken_for_by_what_runs_and_by_what_is_about_to_begin() {
+        let sessions = Sessions::default();
+        let leases = [held(1, true, 0), held(10, false, 1), held(100, false, 2)];
+        let leases = (1..).map(|n| LeaseToken(Uuid::from_u128(n))).zip(leases).collect();
+        let (_, _inbox) = sessions.open(profile(), leases, Timestamp(0));
+        let view = &sessions.views()[0];
+        assert_eq!((view.running, view.reserved, view.used.memory), (1, 2, 11));
+        assert_eq!((view.free_slots(), view.room()), (0, 0));
+    }
+
+    #[test]
+    fn a_lease_that_nobody_renews_is_let_go_at_its_end() {
+        let sessions = Sessions::default();
+        let token = LeaseToken(Uuid::from_u128(1));
+        let (_, _inbox) = sessions.open(profile(), [(token, held(1, true, 0))].into(), Timestamp(0));
+        sessions.renewed(profile().id, token, Timestamp(5));
+        assert_eq!(sessions.let_go_forgotten(Millis(10), Timestamp(15)), 0);
+        assert_eq!(sessions.let_go_forgotten(Millis(10), Timestamp(16)), 1);
+        assert_eq!(sessions.views()[0].used.memory, 0);
     }
 }

@@ -58,8 +58,16 @@ async fn overdue(core: &Core) -> Result<()> {
     if core.0.sessions.let_go_forgotten(settings.link_grace, now) > 0 {
         core.0.wake.dispatch.notify_one();
     }
-    for lease in core.0.sessions.overdue(settings.proof_timeout, settings.progress_interval, now) {
-        let fence = core.0.store.fail(lease.token, Failure::new(FailureClass::Transient, lease.reason.clone())).await?;
+    for lease in core
+        .0
+        .sessions
+        .overdue(settings.proof_timeout, settings.progress_interval, now)
+    {
+        let fence = core
+            .0
+            .store
+            .fail(lease.token, Failure::new(FailureClass::Transient, lease.reason.clone()))
+            .await?;
         // One that has ended meanwhile, or ran out, is not to blame for taking long.
         if fence == Fence::Pass {
             core.0.store.strike(lease.worker, lease.reason.clone()).await?;
@@ -73,7 +81,10 @@ async fn overdue(core: &Core) -> Result<()> {
 async fn silent(core: &Core) -> Result<()> {
     for silent in core.0.sessions.silent(core.0.settings.gone_after, core.now()) {
         tracing::warn!(worker.id = %silent.worker, "worker dropped: {}", silent.reason);
-        core.0.store.worker_presence(silent.worker, Presence::Gone, silent.reason.clone()).await?;
+        core.0
+            .store
+            .worker_presence(silent.worker, Presence::Gone, silent.reason.clone())
+            .await?;
         core.0.store.lapse_worker(silent.worker, silent.reason.clone()).await?;
         core.0.sessions.remove(silent.worker);
     }
@@ -112,7 +123,10 @@ async fn quarantined(core: &Core, row: &WorkerRow) -> Result<()> {
     tracing::warn!(worker.id = %worker, "worker {reason}");
     core.0.sessions.quarantine(worker, &reason);
     for lease in &row.leases {
-        core.0.store.fail(lease.token, Failure::new(FailureClass::Transient, reason.clone())).await?;
+        core.0
+            .store
+            .fail(lease.token, Failure::new(FailureClass::Transient, reason.clone()))
+            .await?;
     }
     core.0.store.worker_presence(worker, Presence::Gone, reason).await?;
     core.0.sessions.remove(worker);
@@ -124,7 +138,10 @@ async fn lost(core: &Core, row: &WorkerRow) -> Result<()> {
     let worker = row.profile.id;
     let reason = format!("not heard of for {} s", core.0.settings.gone_after.0 / 1000);
     tracing::warn!(worker.id = %worker, "worker dropped: {reason}");
-    core.0.store.worker_presence(worker, Presence::Gone, reason.clone()).await?;
+    core.0
+        .store
+        .worker_presence(worker, Presence::Gone, reason.clone())
+        .await?;
     core.0.store.lapse_worker(worker, reason).await?;
     Ok(())
 }
@@ -147,10 +164,20 @@ pub(crate) async fn collect(core: Core) {
 async fn collect_once(core: &Core) -> Result<(usize, u64)> {
     let now = core.now();
     let before = |age: Millis| hierophant_domain::Timestamp(now.0.saturating_sub(age.0));
-    while core.0.store.release_ended(before(core.0.settings.keep_ended), BATCH_MAX).await? == BATCH_MAX {}
+    while core
+        .0
+        .store
+        .release_ended(before(core.0.settings.keep_ended), BATCH_MAX)
+        .await?
+        == BATCH_MAX
+    {}
     let (mut blobs, mut bytes) = (0, 0);
     loop {
-        let going = core.0.store.collectable(before(core.0.settings.collect_after), BATCH_MAX).await?;
+        let going = core
+            .0
+            .store
+            .collectable(before(core.0.settings.collect_after), BATCH_MAX)
+            .await?;
         if going.is_empty() {
             return Ok((blobs, bytes));
         }

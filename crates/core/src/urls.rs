@@ -8,7 +8,11 @@ use crate::service::Core;
 impl Core {
     /// Where a client uploads an announced blob.
     pub(crate) fn put_url(&self, id: ArtifactId) -> String {
-        let token = self.grant(Operation::Put(id), Holder::Owner, self.now().plus(self.0.settings.url_lifetime));
+        let token = self.grant(
+            Operation::Put(id),
+            Holder::Owner,
+            self.now().plus(self.0.settings.url_lifetime),
+        );
         format!("{}/artifacts/{id}?token={token}", self.0.settings.public_http_url)
     }
 
@@ -35,12 +39,19 @@ impl Core {
             }
             BlobRef::Inline(_) => {
                 let token = self.grant(Operation::Get(ArtifactId(request.0)), Holder::Anyone, until);
-                format!("{}/outputs/{request}/{name}?token={token}", self.0.settings.public_http_url)
+                format!(
+                    "{}/outputs/{request}/{name}?token={token}",
+                    self.0.settings.public_http_url
+                )
             }
         }
     }
 
     fn grant(&self, operation: Operation, holder: Holder, expires: Timestamp) -> String {
-        self.0.signer.grant(&Grant { operation, holder, expires })
+        self.0.signer.grant(&Grant {
+            operation,
+            holder,
+            expires,
+        })
     }
 }

@@ -34,7 +34,12 @@ pub(crate) async fn run(core: Core) {
     loop {
         let room = at_once - running.len();
         if room > 0 {
-            match core.0.store.claim_verifications(core.0.checker.systems(), room, core.0.settings.check_hold).await {
+            match core
+                .0
+                .store
+                .claim_verifications(core.0.checker.systems(), room, core.0.settings.check_hold)
+                .await
+            {
                 Ok(claimed) => {
                     let full = claimed.len() == room;
                     running.extend(claimed.into_iter().map(|work| check(core.clone(), work)));
@@ -54,7 +59,11 @@ pub(crate) async fn run(core: Core) {
 }
 
 async fn check(core: Core, work: VerificationWork) {
-    let claim = CheckClaim { request: work.request.id, task: Some(work.task.id), token: work.token };
+    let claim = CheckClaim {
+        request: work.request.id,
+        task: Some(work.task.id),
+        token: work.token,
+    };
     if let Err(error) = settle(&core, &work, claim).await {
         tracing::warn!(request.id = %work.request.id, %error, "a verification could not be settled; it will be claimed again");
     }
@@ -75,7 +84,9 @@ async fn settle(core: &Core, work: &VerificationWork, claim: CheckClaim) -> Resu
             tracing::warn!(request.id = %request.id, tries = work.tries, "a verification did not end well: {why}");
             return Ok(core.0.store.return_check(claim, AGAIN_AFTER).await?);
         }
-        Err(CheckError::Died(why)) => Verification::Impossible(format!("verifying it did not end well {MAX_TRIES} times: {why}")),
+        Err(CheckError::Died(why)) => {
+            Verification::Impossible(format!("verifying it did not end well {MAX_TRIES} times: {why}"))
+        }
         Err(CheckError::Input(why)) => Verification::Invalid(why),
     };
     Core::pass("proof-verified");
@@ -102,7 +113,10 @@ async fn verify(core: &Core, work: &VerificationWork) -> std::result::Result<Ver
     let Some((_, proof)) = work.delivery.outputs.iter().find(|(name, _)| name.as_str() == "proof") else {
         return Ok(Verification::Invalid("the result has no proof".to_owned()));
     };
-    let mut inputs = vec![CheckInput { name: Name::literal("proof"), source: staging::stage(core, proof).await? }];
+    let mut inputs = vec![CheckInput {
+        name: Name::literal("proof"),
+        source: staging::stage(core, proof).await?,
+    }];
     if let Some(program) = &request.program {
         inputs.push(program_input(core, request, program).await?);
     }
@@ -111,14 +125,19 @@ async fn verify(core: &Core, work: &VerificationWork) -> std::result::Result<Ver
         system: request.system.clone(),
         kind: request.kind.clone(),
         inputs,
-        program_id: request.program.as_ref().map(|program| program.id.clone()).unwrap_or_default(),
+        program_id: request
+            .program
+            .as_ref()
+            .map(|program| program.id.clone())
+            .unwrap_or_default(),
         public_values: expected,
         toolchain: request.toolchain.clone(),
     };
     match core.0.checker.verify(job).await? {
-        VerifyReport::Valid(public_values) => {
-            Ok(Verification::Valid(binding, record_of(request, &work.delivery.record, public_values)))
-        }
+        VerifyReport::Valid(public_values) => Ok(Verification::Valid(
+            binding,
+            record_of(request, &work.delivery.record, public_values),
+        )),
         VerifyReport::Invalid(why) => Ok(Verification::Invalid(why)),
     }
 }
@@ -129,14 +148,22 @@ async fn program_input(
     request: &Request,
     program: &hierophant_domain::request::ProgramRef,
 ) -> std::result::Result<CheckInput, CheckError> {
-    let registered = core.0.store.program(request.requester.door.clone(), program.id.clone()).await;
+    let registered = core
+        .0
+        .store
+        .program(request.requester.door.clone(), program.id.clone())
+        .await;
     match registered {
-        Ok(Some(row)) if !row.vk.is_empty() => {
-            Ok(CheckInput { name: Name::literal("vk"), source: crate::ports::CheckSource::Inline(row.vk) })
-        }
+        Ok(Some(row)) if !row.vk.is_empty() => Ok(CheckInput {
+            name: Name::literal("vk"),
+            source: crate::ports::CheckSource::Inline(row.vk),
+        }),
         Ok(Some(_) | None) => {
             let blob = hierophant_domain::BlobRef::Artifact(program.artifact);
-            Ok(CheckInput { name: Name::literal("program"), source: staging::stage(core, &blob).await? })
+            Ok(CheckInput {
+                name: Name::literal("program"),
+                source: staging::stage(core, &blob).await?,
+            })
         }
         Err(error) => Err(CheckError::Unavailable(error.to_string())),
     }
@@ -145,7 +172,13 @@ async fn program_input(
 /// What the public values must hash to, and who says so.
 fn held_against(request: &Request) -> (Binding, Option<Digest>) {
     match (&request.execution, request.expected_public_values) {
-        (Execution::Executed(Record { public_values: Some(digest), .. }), _) => (Binding::TrustedExecution, Some(*digest)),
+        (
+            Execution::Executed(Record {
+                public_values: Some(digest),
+                ..
+            }),
+            _,
+        ) => (Binding::TrustedExecution, Some(*digest)),
         (_, Some(digest)) => (Binding::ClientHash, Some(digest)),
         (_, None) => (Binding::ProofAlone, None),
     }

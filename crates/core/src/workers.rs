@@ -38,7 +38,12 @@ impl Workers for Core {
             leases = leases.len(), "worker registered from {}", row.profile.address,
         );
         self.0.wake.dispatch.notify_one();
-        Ok(Session { number, heartbeat: self.0.settings.heartbeat, leases, assignments })
+        Ok(Session {
+            number,
+            heartbeat: self.0.settings.heartbeat,
+            leases,
+            assignments,
+        })
     }
 
     async fn beat(&self, worker: WorkerId, beats: Vec<WorkerBeat>) -> Result<Vec<(LeaseToken, Fence)>> {
@@ -53,7 +58,14 @@ impl Workers for Core {
         }
         let mut answers = Vec::with_capacity(beats.len());
         for batch in beats.chunks(BATCH_MAX) {
-            let batch = batch.iter().map(|beat| Beat { token: beat.token, running: beat.running, until }).collect();
+            let batch = batch
+                .iter()
+                .map(|beat| Beat {
+                    token: beat.token,
+                    running: beat.running,
+                    until,
+                })
+                .collect();
             answers.extend(self.0.store.beat(worker, batch).await?);
         }
         let mut gone = false;
@@ -80,7 +92,9 @@ impl Workers for Core {
 
     async fn deliver(&self, worker: WorkerId, token: LeaseToken, delivery: Delivery) -> Result<Fence> {
         if delivery.outputs.len() > OUTPUTS_MAX {
-            return Err(CoreError::Invalid(format!("a result has at most {OUTPUTS_MAX} outputs")));
+            return Err(CoreError::Invalid(format!(
+                "a result has at most {OUTPUTS_MAX} outputs"
+            )));
         }
         let fence = self.0.store.deliver(token, delivery).await?;
         Core::pass("result-delivered");
@@ -93,7 +107,10 @@ impl Workers for Core {
             FailureClass::Program | FailureClass::Input | FailureClass::Transient | FailureClass::Prover => failure,
             // Nothing else is for a worker to say.
             FailureClass::InvalidProof | FailureClass::KeyLost | FailureClass::Cancelled | FailureClass::Deadline => {
-                Failure { class: FailureClass::Prover, ..failure }
+                Failure {
+                    class: FailureClass::Prover,
+                    ..failure
+                }
             }
         };
         tracing::warn!(worker.id = %worker, class = failure.class.as_str(), "attempt failed: {}", failure.message);
@@ -114,7 +131,11 @@ impl Workers for Core {
 
     async fn update(&self, mut profile: WorkerProfile) -> Result<()> {
         // That it drains stays so until it registers again.
-        profile.draining |= self.0.sessions.with_profile(profile.id, |before| before.draining).unwrap_or(false);
+        profile.draining |= self
+            .0
+            .sessions
+            .with_profile(profile.id, |before| before.draining)
+            .unwrap_or(false);
         self.0.sessions.update(profile.clone());
         self.0.store.register_worker(profile).await?;
         self.0.wake.dispatch.notify_one();
@@ -146,7 +167,11 @@ impl Workers for Core {
         };
         tracing::info!(worker.id = %worker, good_bye, "worker disconnected: {reason}");
         let stored = self.0.store.worker_presence(worker, presence, reason.clone()).await;
-        let lapsed = if good_bye { self.0.store.lapse_worker(worker, reason).await.map(|_| ()) } else { Ok(()) };
+        let lapsed = if good_bye {
+            self.0.store.lapse_worker(worker, reason).await.map(|_| ())
+        } else {
+            Ok(())
+        };
         if let Err(error) = stored.and(lapsed) {
             tracing::warn!(worker.id = %worker, %error, "the end of a connection could not be stored");
         }
@@ -161,7 +186,14 @@ impl Core {
         for batch in held.chunks(BATCH_MAX) {
             let kept = self.0.store.readopt(worker, batch.to_vec(), until).await?;
             // One that had not lapsed is not given longer by that: it is renewed.
-            let beats = kept.iter().map(|token| Beat { token: *token, running: false, until }).collect();
+            let beats = kept
+                .iter()
+                .map(|token| Beat {
+                    token: *token,
+                    running: false,
+                    until,
+                })
+                .collect();
             self.0.store.beat(worker, beats).await?;
             leases.extend(kept);
         }
@@ -175,7 +207,10 @@ impl Core {
             if attempt.state == AttemptState::Reserved {
                 self.0.store.release(attempt.token, reason.to_owned()).await?;
             } else {
-                self.0.store.fail(attempt.token, Failure::new(FailureClass::Transient, reason)).await?;
+                self.0
+                    .store
+                    .fail(attempt.token, Failure::new(FailureClass::Transient, reason))
+                    .await?;
             }
         }
         Ok(())
@@ -192,8 +227,14 @@ impl Core {
 
 fn adopted(profile: &WorkerProfile, lease: &LiveLease, now: Timestamp) -> Held {
     let class = class_of(&lease.request);
-    let serving = profile.capabilities.iter().filter(|capability| capability.serves(&class));
-    let needs = serving.map(|capability| capability.needs).min_by_key(|needs| needs.memory).unwrap_or_default();
+    let serving = profile
+        .capabilities
+        .iter()
+        .filter(|capability| capability.serves(&class));
+    let needs = serving
+        .map(|capability| capability.needs)
+        .min_by_key(|needs| needs.memory)
+        .unwrap_or_default();
     Held {
         class,
         needs,

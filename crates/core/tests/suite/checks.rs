@@ -26,18 +26,29 @@ over_both_adapters!(
 
 async fn a_check_that_dies_three_times_sends_the_task_elsewhere_without_a_strike<A: Adapter>() {
     let network = Network::start().await;
-    network.checker.next_verifications([Verify::Die, Verify::Die, Verify::Die]);
+    network
+        .checker
+        .next_verifications([Verify::Die, Verify::Die, Verify::Die]);
     let mut first = Worker::<A>::join(&network, 1).await;
     let request = network.submit().await;
     let task = first.lease().await;
     let mut second = Worker::<A>::join(&network, 2).await;
     first.deliver(&network, task.token, good_proof()).await;
-    network.nudge_until("three verifications", || network.checker.verified().len() == 3).await;
+    network
+        .nudge_until("three verifications", || network.checker.verified().len() == 3)
+        .await;
     let task = second.lease().await;
     assert_eq!(task.request, request);
     let attempts = network.core().attempts(request).await.unwrap();
     assert_eq!(attempts[0].state, AttemptState::Refused);
-    assert!(attempts[0].reason.as_deref().unwrap().contains("did not end well 3 times"), "{attempts:?}");
+    assert!(
+        attempts[0]
+            .reason
+            .as_deref()
+            .unwrap()
+            .contains("did not end well 3 times"),
+        "{attempts:?}"
+    );
     network.strikes(first.id(), 0).await;
     second.deliver(&network, task.token, good_proof()).await;
     network.fulfilled(request).await;
@@ -50,7 +61,9 @@ async fn a_check_that_dies_once_is_done_again<A: Adapter>() {
     let request = network.submit().await;
     let task = worker.lease().await;
     worker.deliver(&network, task.token, good_proof()).await;
-    network.nudge_until("a second verification", || network.checker.verified().len() == 2).await;
+    network
+        .nudge_until("a second verification", || network.checker.verified().len() == 2)
+        .await;
     network.fulfilled(request).await;
     assert_eq!(network.core().attempts(request).await.unwrap().len(), 1);
 }
@@ -58,12 +71,16 @@ async fn a_check_that_dies_once_is_done_again<A: Adapter>() {
 async fn a_check_that_cannot_be_done_now_waits<A: Adapter>() {
     let network = Network::start().await;
     // More often than a check may die.
-    network.checker.next_verifications([Verify::NotNow, Verify::NotNow, Verify::NotNow, Verify::NotNow]);
+    network
+        .checker
+        .next_verifications([Verify::NotNow, Verify::NotNow, Verify::NotNow, Verify::NotNow]);
     let mut worker = Worker::<A>::join(&network, 1).await;
     let request = network.submit().await;
     let task = worker.lease().await;
     worker.deliver(&network, task.token, good_proof()).await;
-    network.nudge_until("a fifth verification", || network.checker.verified().len() == 5).await;
+    network
+        .nudge_until("a fifth verification", || network.checker.verified().len() == 5)
+        .await;
     network.fulfilled(request).await;
     assert_eq!(network.core().attempts(request).await.unwrap().len(), 1);
 }
@@ -80,8 +97,12 @@ async fn a_check_that_hangs_blocks_nobody_for_good<A: Adapter>() {
     let request = network.ask().executed().submit().await;
     let task = worker.lease().await;
     worker.deliver(&network, task.token, good_proof()).await;
-    network.nudge_until("a second execution", || network.checker.executed().len() == 2).await;
-    network.nudge_until("a second verification", || network.checker.verified().len() == 2).await;
+    network
+        .nudge_until("a second execution", || network.checker.executed().len() == 2)
+        .await;
+    network
+        .nudge_until("a second verification", || network.checker.verified().len() == 2)
+        .await;
     network.fulfilled(request).await;
 }
 
@@ -89,7 +110,12 @@ async fn public_values_are_those_of_the_trusted_execution<A: Adapter>() {
     let network = Network::start().await;
     let mut cheat = Worker::<A>::join(&network, 1).await;
     // The client's own hash would let the cheat through: what was run here counts.
-    let request = network.ask().executed().expecting(checker::digest(b"other values")).submit().await;
+    let request = network
+        .ask()
+        .executed()
+        .expecting(checker::digest(b"other values"))
+        .submit()
+        .await;
     let task = cheat.lease().await;
     let mut honest = Worker::<A>::join(&network, 2).await;
     cheat.deliver(&network, task.token, proof_of(b"other values")).await;
@@ -128,33 +154,64 @@ async fn a_program_beyond_the_operators_limit_is_not_checked<A: Adapter>() {
     let network = Network::start_with(|settings, _| settings.execute_max_cycles = checker::CYCLES - 1).await;
     let mut worker = Worker::<A>::join(&network, 1).await;
     let alone = network.ask().executed().submit().await;
-    let signed = network.ask().executed().cycles(u64::MAX).expecting(checker::digest(PUBLIC_VALUES)).submit().await;
+    let signed = network
+        .ask()
+        .executed()
+        .cycles(u64::MAX)
+        .expecting(checker::digest(PUBLIC_VALUES))
+        .submit()
+        .await;
     for (request, binding) in [(alone, Binding::ProofAlone), (signed, Binding::ClientHash)] {
         let task = worker.lease().await;
         assert_eq!(task.request, request);
         worker.deliver(&network, task.token, good_proof()).await;
         assert_eq!(network.fulfilled(request).await.binding, binding);
         let request = network.request(request).await;
-        assert!(matches!(&request.execution, Execution::Unchecked(why) if why.contains("verify.max_cycles")), "{request:?}");
+        assert!(
+            matches!(&request.execution, Execution::Unchecked(why) if why.contains("verify.max_cycles")),
+            "{request:?}"
+        );
     }
-    assert!(network.checker.executed().iter().all(|job| job.limits.cycles == Some(checker::CYCLES - 1)));
+    assert!(
+        network
+            .checker
+            .executed()
+            .iter()
+            .all(|job| job.limits.cycles == Some(checker::CYCLES - 1))
+    );
     // The client's own limit is another matter: over it the program is at fault.
     let broken = network.ask().executed().cycles(checker::CYCLES - 2).submit().await;
-    let failure = network.ends(broken, RequestState::Failed).await.failure.clone().unwrap();
-    assert_eq!((failure.class, failure.fault), (FailureClass::Program, Some(ProgramFault::CycleLimit)));
+    let failure = network
+        .ends(broken, RequestState::Failed)
+        .await
+        .failure
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (failure.class, failure.fault),
+        (FailureClass::Program, Some(ProgramFault::CycleLimit))
+    );
 }
 
 async fn an_execution_that_dies_three_times_is_given_up<A: Adapter>() {
     let network = Network::start().await;
-    network.checker.next_executions([Execute::Die, Execute::Die, Execute::Die]);
+    network
+        .checker
+        .next_executions([Execute::Die, Execute::Die, Execute::Die]);
     let request = network.ask().executed().submit().await;
-    network.nudge_until("three executions", || network.checker.executed().len() == 3).await;
+    network
+        .nudge_until("three executions", || network.checker.executed().len() == 3)
+        .await;
     let mut worker = Worker::<A>::join(&network, 1).await;
     let task = worker.lease().await;
     worker.deliver(&network, task.token, good_proof()).await;
     assert_eq!(network.fulfilled(request).await.binding, Binding::ProofAlone);
     let request = network.request(request).await;
-    assert!(matches!(&request.execution, Execution::Unchecked(why) if why.contains("3 times")), "{:?}", request.execution);
+    assert!(
+        matches!(&request.execution, Execution::Unchecked(why) if why.contains("3 times")),
+        "{:?}",
+        request.execution
+    );
 }
 
 async fn a_result_waits_for_the_trusted_execution<A: Adapter>() {
@@ -167,6 +224,8 @@ async fn a_result_waits_for_the_trusted_execution<A: Adapter>() {
     let reason = network.reason(request).await;
     assert_eq!(reason.as_deref(), Some("its proof is here and waits for verification"));
     assert_eq!(network.checker.verified().len(), 0);
-    network.nudge_until("a second execution", || network.checker.executed().len() == 2).await;
+    network
+        .nudge_until("a second execution", || network.checker.executed().len() == 2)
+        .await;
     assert_eq!(network.fulfilled(request).await.binding, Binding::TrustedExecution);
 }

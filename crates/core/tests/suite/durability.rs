@@ -29,8 +29,19 @@ async fn a_restart_between_any_two_steps_loses_nothing<A: Adapter>() {
     network.restart().await;
     let program = network.core().register_program(registration).await.unwrap();
     network.restart().await;
-    assert_eq!(network.core().program(program.owner.door.clone(), program.id.clone()).await.unwrap(), Some(program.clone()));
-    let submission = network.ask().executed().program(program.id.clone(), program.artifact).submission;
+    assert_eq!(
+        network
+            .core()
+            .program(program.owner.door.clone(), program.id.clone())
+            .await
+            .unwrap(),
+        Some(program.clone())
+    );
+    let submission = network
+        .ask()
+        .executed()
+        .program(program.id.clone(), program.artifact)
+        .submission;
     let request = network.core().submit(submission.clone()).await.unwrap().request;
     network.restart().await;
     let again = network.core().submit(submission).await.unwrap();
@@ -52,7 +63,11 @@ async fn a_restart_between_any_two_steps_loses_nothing<A: Adapter>() {
     assert_eq!(network.core().attempts(request).await.unwrap().len(), 1);
     let secret = network.core().secret("artifact-urls").await.unwrap();
     network.restart().await;
-    assert_eq!(network.core().secret("artifact-urls").await.unwrap(), secret, "URLs given out stay good");
+    assert_eq!(
+        network.core().secret("artifact-urls").await.unwrap(),
+        secret,
+        "URLs given out stay good"
+    );
 }
 
 async fn a_verification_of_a_coordinator_that_died_is_done_again<A: Adapter>() {
@@ -69,7 +84,11 @@ async fn a_verification_of_a_coordinator_that_died_is_done_again<A: Adapter>() {
     .await;
     network.restart().await;
     network.time_is_looked_at().await;
-    assert_eq!((network.state(request).await, network.checker.verified().len()), (RequestState::Open, 1), "still claimed");
+    assert_eq!(
+        (network.state(request).await, network.checker.verified().len()),
+        (RequestState::Open, 1),
+        "still claimed"
+    );
     network.advance(network.settings.check_hold);
     network.fulfilled(request).await;
     assert_eq!(network.checker.verified().len(), 2);
@@ -121,7 +140,11 @@ async fn a_lease_of_before_runs_out_when_its_worker_does_not_come_back<A: Adapte
     network.restart().await;
     let mut other = Worker::<A>::join(&network, 2).await;
     network.time_is_looked_at().await;
-    assert_eq!(network.core().attempts(request).await.unwrap()[0].state, AttemptState::Running, "its worker may be back");
+    assert_eq!(
+        network.core().attempts(request).await.unwrap()[0].state,
+        AttemptState::Running,
+        "its worker may be back"
+    );
     network.advance(Millis::from_secs(91));
     let second = other.lease().await;
     assert_eq!(second.request, request);
@@ -135,11 +158,19 @@ async fn a_worker_of_before_that_does_not_come_back_is_gone<A: Adapter>() {
     let worker = Worker::<A>::join(&network, 1).await;
     network.restart().await;
     network.time_is_looked_at().await;
-    assert_eq!(network.view(worker.id()).await.row.liveness, Liveness::Alive, "it may be back");
+    assert_eq!(
+        network.view(worker.id()).await.row.liveness,
+        Liveness::Alive,
+        "it may be back"
+    );
     network.advance(Millis::from_secs(181));
     eventually("it is gone", || async {
         let row = network.view(worker.id()).await.row;
-        if row.liveness == Liveness::Gone { Ok(()) } else { Err(row.liveness) }
+        if row.liveness == Liveness::Gone {
+            Ok(())
+        } else {
+            Err(row.liveness)
+        }
     })
     .await;
 }
@@ -154,6 +185,9 @@ async fn a_result_may_be_delivered_to_the_next_coordinator<A: Adapter>() {
     assert_eq!(worker.deliver(&network, task.token, good_proof()).await, Fence::Pass);
     let worker = worker.rejoin(&network, vec![task.token]).await;
     assert_eq!(worker.kept, []);
-    assert_eq!(worker.deliver(&network, task.token, good_proof()).await, Fence::Repeated);
+    assert_eq!(
+        worker.deliver(&network, task.token, good_proof()).await,
+        Fence::Repeated
+    );
     network.fulfilled(request).await;
 }

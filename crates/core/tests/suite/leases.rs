@@ -1,7 +1,7 @@
 //! Leases that are taken away, run out, come back, or outlive their worker's patience.
 
-use hierophant_core::ports::{Clients as _, Operators as _, WorkerBeat, Workers as _};
 use hierophant_core::CoreError;
+use hierophant_core::ports::{Clients as _, Operators as _, WorkerBeat, Workers as _};
 use hierophant_domain::{
     AttemptState, FailureClass, LeaseToken, RequestState, Requester,
     attempt::Fence,
@@ -10,7 +10,9 @@ use hierophant_domain::{
 };
 use uuid::Uuid;
 
-use crate::support::{Adapter, Network, Verify, Worker, alice, eventually, good_proof, over_both_adapters, worker::profile};
+use crate::support::{
+    Adapter, Network, Verify, Worker, alice, eventually, good_proof, over_both_adapters, worker::profile,
+};
 
 over_both_adapters!(
     a_queued_request_can_be_cancelled_by_its_owner_alone,
@@ -37,17 +39,26 @@ over_both_adapters!(
 const MINUTE: Millis = Millis::from_secs(60);
 
 fn prefetching(n: u128) -> WorkerProfile {
-    WorkerProfile { prefetch: 1, ..profile(n) }
+    WorkerProfile {
+        prefetch: 1,
+        ..profile(n)
+    }
 }
 
 async fn a_queued_request_can_be_cancelled_by_its_owner_alone<A: Adapter>() {
     let network = Network::start().await;
     let request = network.submit().await;
-    let bob = Requester { principal: b"bob".to_vec(), ..alice() };
+    let bob = Requester {
+        principal: b"bob".to_vec(),
+        ..alice()
+    };
     let refused = network.core().cancel(request, bob).await;
     assert!(matches!(refused, Err(CoreError::NotAllowed(_))), "{refused:?}");
     assert!(network.core().cancel(request, alice()).await.unwrap());
-    assert_eq!(network.request(request).await.failure.clone().unwrap().class, FailureClass::Cancelled);
+    assert_eq!(
+        network.request(request).await.failure.clone().unwrap().class,
+        FailureClass::Cancelled
+    );
     assert_eq!(network.state(request).await, RequestState::Cancelled);
     assert!(!network.core().cancel(request, alice()).await.unwrap());
     let next = network.submit().await;
@@ -96,7 +107,11 @@ async fn a_request_expires_while_it_waits<A: Adapter>() {
     short.submission.deadline = network.now().plus(Millis(1));
     let short = short.submit().await;
     let request = network.request(short).await;
-    assert_eq!(request.deadline, network.now().plus(MINUTE), "the operator's least lifetime counts");
+    assert_eq!(
+        request.deadline,
+        network.now().plus(MINUTE),
+        "the operator's least lifetime counts"
+    );
     assert_eq!(request.requested_deadline, network.now().plus(Millis(1)));
     let mut past = network.ask().submission;
     past.deadline = network.now();
@@ -155,7 +170,11 @@ async fn a_worker_that_is_back_late_finds_its_lease_unless_another_has_it<A: Ada
     network.advance(Millis::from_secs(91));
     eventually("the lease lapses", || async {
         let state = network.core().attempts(request).await.unwrap()[0].state;
-        if state == AttemptState::Lapsed { Ok(()) } else { Err(state) }
+        if state == AttemptState::Lapsed {
+            Ok(())
+        } else {
+            Err(state)
+        }
     })
     .await;
     // Nobody else was there.
@@ -186,7 +205,14 @@ async fn a_late_result_of_a_lapsed_lease_wins_if_the_task_is_open<A: Adapter>() 
     assert_eq!(other.revoked(second.token).await, "another attempt was first");
     network.fulfilled(request).await;
     assert_eq!(other.deliver(&network, second.token, good_proof()).await, Fence::Gone);
-    let states: Vec<_> = network.core().attempts(request).await.unwrap().iter().map(|attempt| attempt.state).collect();
+    let states: Vec<_> = network
+        .core()
+        .attempts(request)
+        .await
+        .unwrap()
+        .iter()
+        .map(|attempt| attempt.state)
+        .collect();
     assert_eq!(states, [AttemptState::Won, AttemptState::Revoked]);
 }
 
@@ -199,7 +225,11 @@ async fn a_silent_worker_is_gone_and_its_lease_goes_to_another<A: Adapter>() {
     assert!(silent.next().await.is_none(), "it has to connect anew");
     let row = eventually("it is gone", || async {
         let row = network.view(silent.id()).await.row;
-        if row.liveness == Liveness::Gone { Ok(row) } else { Err(row.liveness) }
+        if row.liveness == Liveness::Gone {
+            Ok(row)
+        } else {
+            Err(row.liveness)
+        }
     })
     .await;
     assert_eq!(row.gone_reason.as_deref(), Some("no heartbeat for 180 s"));
@@ -222,7 +252,10 @@ async fn a_worker_that_says_good_bye_is_gone_at_once<A: Adapter>() {
     worker.disconnect(&network, true).await;
     assert_eq!(other.lease().await.request, request);
     let row = network.view(worker.id()).await.row;
-    assert_eq!((row.liveness, row.gone_reason.as_deref()), (Liveness::Gone, Some("the connection was reset")));
+    assert_eq!(
+        (row.liveness, row.gone_reason.as_deref()),
+        (Liveness::Gone, Some("the connection was reset"))
+    );
 }
 
 async fn a_worker_that_forgot_its_lease_gets_other_work<A: Adapter>() {
@@ -235,7 +268,10 @@ async fn a_worker_that_forgot_its_lease_gets_other_work<A: Adapter>() {
         worker.say_alive(&network).await;
     }
     network.time_is_looked_at().await;
-    assert_eq!(network.core().attempts(request).await.unwrap()[0].state, AttemptState::Lapsed);
+    assert_eq!(
+        network.core().attempts(request).await.unwrap()[0].state,
+        AttemptState::Lapsed
+    );
     let next = network.submit().await;
     assert_eq!(worker.lease().await.request, next, "its slot is free again");
     assert_eq!(worker.beat(&network, task.token, true).await, Fence::Gone);
@@ -268,9 +304,14 @@ async fn a_reservation_that_lapsed_comes_back_as_one<A: Adapter>() {
     worker.disconnect(&network, false).await;
     network.advance(Millis::from_secs(91));
     network.time_is_looked_at().await;
-    let mut worker = worker.rejoin(&network, tasks.iter().map(|task| task.token).collect()).await;
+    let mut worker = worker
+        .rejoin(&network, tasks.iter().map(|task| task.token).collect())
+        .await;
     assert_eq!(worker.kept, [tasks[0].token, tasks[1].token]);
-    for (request, state) in requests.into_iter().zip([AttemptState::Running, AttemptState::Reserved]) {
+    for (request, state) in requests
+        .into_iter()
+        .zip([AttemptState::Running, AttemptState::Reserved])
+    {
         assert_eq!(network.core().attempts(request).await.unwrap()[0].state, state);
     }
     worker.deliver(&network, tasks[0].token, good_proof()).await;
@@ -292,7 +333,10 @@ async fn a_proof_that_takes_too_long_is_taken_away_with_a_strike<A: Adapter>() {
         assert_eq!(worker.beat(&network, task.token, true).await, Fence::Pass);
         network.advance(MINUTE);
     }
-    assert_eq!(worker.revoked(task.token).await, "its proof took longer than 10 minutes");
+    assert_eq!(
+        worker.revoked(task.token).await,
+        "its proof took longer than 10 minutes"
+    );
     network.strikes(worker.id(), 1).await;
     assert_eq!(worker.deliver(&network, task.token, good_proof()).await, Fence::Gone);
     let mut other = Worker::<A>::join(&network, 2).await;
@@ -314,7 +358,10 @@ async fn a_proof_without_progress_is_taken_away_with_a_strike<A: Adapter>() {
             assert_eq!(network.view(worker.id()).await.row.standing.strikes, 0);
         }
     }
-    assert_eq!(worker.revoked(task.token).await, "its proof made no progress for 10 minutes");
+    assert_eq!(
+        worker.revoked(task.token).await,
+        "its proof made no progress for 10 minutes"
+    );
     network.strikes(worker.id(), 1).await;
 }
 
@@ -335,10 +382,17 @@ async fn a_lease_handed_back_does_not_count<A: Adapter>() {
     let mut worker = Worker::<A>::join(&network, 1).await;
     let request = network.submit().await;
     let task = worker.lease().await;
-    let released = network.core().release(worker.id(), task.token, "its disk is full".to_owned()).await.unwrap();
+    let released = network
+        .core()
+        .release(worker.id(), task.token, "its disk is full".to_owned())
+        .await
+        .unwrap();
     assert_eq!(released, Fence::Pass);
     let attempts = network.core().attempts(request).await.unwrap();
-    assert_eq!((attempts[0].state, attempts[0].reason.as_deref()), (AttemptState::Withdrawn, Some("its disk is full")));
+    assert_eq!(
+        (attempts[0].state, attempts[0].reason.as_deref()),
+        (AttemptState::Withdrawn, Some("its disk is full"))
+    );
     assert_eq!(worker.lease().await.request, request);
     assert_eq!(worker.deliver(&network, task.token, good_proof()).await, Fence::Gone);
 }
@@ -364,13 +418,24 @@ async fn beats_are_answered_one_for_one<A: Adapter>() {
     let mut worker = Worker::<A>::join(&network, 1).await;
     network.submit().await;
     let task = worker.lease().await;
-    let mut beats: Vec<_> =
-        (0..300).map(|n| WorkerBeat { token: LeaseToken(Uuid::from_u128(n)), running: true }).collect();
-    beats.push(WorkerBeat { token: task.token, running: true });
+    let mut beats: Vec<_> = (0..300)
+        .map(|n| WorkerBeat {
+            token: LeaseToken(Uuid::from_u128(n)),
+            running: true,
+        })
+        .collect();
+    beats.push(WorkerBeat {
+        token: task.token,
+        running: true,
+    });
     let answers = network.core().beat(worker.id(), beats).await.unwrap();
     assert_eq!(answers.len(), 301);
     assert_eq!(answers[300], (task.token, Fence::Pass));
     assert!(answers[..300].iter().all(|(_, fence)| *fence == Fence::Gone));
     let other = Worker::<A>::join(&network, 2).await;
-    assert_eq!(other.beat(&network, task.token, true).await, Fence::Gone, "a lease is its own worker's");
+    assert_eq!(
+        other.beat(&network, task.token, true).await,
+        Fence::Gone,
+        "a lease is its own worker's"
+    );
 }

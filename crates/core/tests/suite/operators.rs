@@ -6,7 +6,10 @@ use hierophant_store::RequestFilter;
 
 use crate::support::{Adapter, Execute, Network, Worker, good_proof, over_both_adapters};
 
-over_both_adapters!(operators_see_who_works_on_what_and_who_proved_it, every_wait_has_its_reason);
+over_both_adapters!(
+    operators_see_who_works_on_what_and_who_proved_it,
+    every_wait_has_its_reason
+);
 
 async fn operators_see_who_works_on_what_and_who_proved_it<A: Adapter>() {
     let network = Network::start().await;
@@ -20,7 +23,10 @@ async fn operators_see_who_works_on_what_and_who_proved_it<A: Adapter>() {
     worker.report(&network, task.token, 2500);
     worker.report(&network, task.token, 1200);
     let view = network.view(worker.id()).await;
-    assert_eq!((view.row.liveness, view.row.profile.name.as_str()), (Liveness::Alive, "worker-1"));
+    assert_eq!(
+        (view.row.liveness, view.row.profile.name.as_str()),
+        (Liveness::Alive, "worker-1")
+    );
     let (attempt, asked, progress) = &view.working_on[0];
     assert_eq!((attempt.token, asked.id), (task.token, request));
     assert_eq!(progress.as_ref().unwrap().overall_bp, 2500, "progress does not go back");
@@ -30,14 +36,29 @@ async fn operators_see_who_works_on_what_and_who_proved_it<A: Adapter>() {
     network.fulfilled(request).await;
     let history = network.core().history(None, 10).await.unwrap();
     assert_eq!(history.len(), 1);
-    assert_eq!((history[0].request.id, history[0].worker_name.as_str()), (request, "worker-1"));
-    assert_eq!(history[0].delivered_at.since(history[0].leased_at), Millis::from_secs(30));
+    assert_eq!(
+        (history[0].request.id, history[0].worker_name.as_str()),
+        (request, "worker-1")
+    );
+    assert_eq!(
+        history[0].delivered_at.since(history[0].leased_at),
+        Millis::from_secs(30)
+    );
     assert_eq!(history[0].leased_at, leased_at);
     assert!(network.core().history(Some(leased_at), 10).await.unwrap().is_empty());
     let view = network.view(worker.id()).await;
-    assert_eq!((view.row.proofs, view.row.proving_ms_total, view.working_on.len()), (1, 30_000, 0));
-    let filter = RequestFilter { states: vec![RequestState::Fulfilled], limit: 10, ..RequestFilter::default() };
-    let listed = hierophant_core::ports::Operators::list(network.core(), filter).await.unwrap();
+    assert_eq!(
+        (view.row.proofs, view.row.proving_ms_total, view.working_on.len()),
+        (1, 30_000, 0)
+    );
+    let filter = RequestFilter {
+        states: vec![RequestState::Fulfilled],
+        limit: 10,
+        ..RequestFilter::default()
+    };
+    let listed = hierophant_core::ports::Operators::list(network.core(), filter)
+        .await
+        .unwrap();
     assert_eq!(listed.iter().map(|request| request.id).collect::<Vec<_>>(), [request]);
     let counts = network.core().counts().await.unwrap();
     assert_eq!(counts.requests[usize::from(RequestState::Fulfilled.code())], 1);
@@ -49,7 +70,10 @@ async fn every_wait_has_its_reason<A: Adapter>() {
     let reason = |request| network.reason(request);
     let request = network.ask().executed().submit().await;
     let core = "vm/core for toolchain v1";
-    assert_eq!(reason(request).await, Some(format!("no worker is connected; start one that proves {core}")));
+    assert_eq!(
+        reason(request).await,
+        Some(format!("no worker is connected; start one that proves {core}"))
+    );
     let mut worker = Worker::<A>::join(&network, 1).await;
     let task = worker.lease().await;
     assert_eq!(reason(request).await, None, "it is being proved");
@@ -72,7 +96,10 @@ async fn every_wait_has_its_reason<A: Adapter>() {
     assert_eq!(task.request, queued);
     worker.disconnect(&network, false).await;
     let third = network.submit().await;
-    assert_eq!(reason(third).await, Some(format!("no worker proves {core} with 8.6 GB free: 1 is cut off")));
+    assert_eq!(
+        reason(third).await,
+        Some(format!("no worker proves {core} with 8.6 GB free: 1 is cut off"))
+    );
     worker.deliver(&network, task.token, good_proof()).await;
     network.fulfilled(queued).await;
     assert_eq!(reason(queued).await, None, "it has ended");

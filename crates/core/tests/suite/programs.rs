@@ -16,15 +16,35 @@ use crate::support::{Network, alice, checker, eventually};
 async fn a_program_is_found_under_its_own_id_by_its_own_door() {
     let network = Network::start().await;
     let registration = network.registration(b"an elf").await;
-    let row = network.core().register_program(Registration { vk: Vec::new(), ..registration.clone() }).await.unwrap();
-    assert_eq!((&row.id, row.vk, row.artifact), (&registration.id, checker::program_vk(b"an elf"), registration.artifact));
+    let row = network
+        .core()
+        .register_program(Registration {
+            vk: Vec::new(),
+            ..registration.clone()
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        (&row.id, row.vk, row.artifact),
+        (&registration.id, checker::program_vk(b"an elf"), registration.artifact)
+    );
     let found = |door| network.core().program(Name::literal(door), registration.id.clone());
     assert!(found("door").await.unwrap().is_some());
     assert!(found("other").await.unwrap().is_none());
     // The first registration of an id wins.
-    let again = Registration { artifact: network.upload("program", false, b"an elf").await, ..registration.clone() };
-    assert_eq!(network.core().register_program(again).await.unwrap().artifact, registration.artifact);
-    assert_eq!(network.checker.set_ups(), 1, "what set-up found is kept by the executable's digest");
+    let again = Registration {
+        artifact: network.upload("program", false, b"an elf").await,
+        ..registration.clone()
+    };
+    assert_eq!(
+        network.core().register_program(again).await.unwrap().artifact,
+        registration.artifact
+    );
+    assert_eq!(
+        network.checker.set_ups(),
+        1,
+        "what set-up found is kept by the executable's digest"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,12 +52,25 @@ async fn a_wrong_id_or_key_is_refused() {
     let network = Network::start().await;
     let registration = network.registration(b"an elf").await;
     for wrong in [
-        Registration { id: checker::program_id(b"another elf"), ..registration.clone() },
-        Registration { vk: checker::program_vk(b"another elf"), ..registration.clone() },
+        Registration {
+            id: checker::program_id(b"another elf"),
+            ..registration.clone()
+        },
+        Registration {
+            vk: checker::program_vk(b"another elf"),
+            ..registration.clone()
+        },
     ] {
         let refused = network.core().register_program(wrong.clone()).await;
         assert!(matches!(refused, Err(CoreError::Invalid(_))), "{refused:?}");
-        assert!(network.core().program(Name::literal("door"), wrong.id).await.unwrap().is_none());
+        assert!(
+            network
+                .core()
+                .program(Name::literal("door"), wrong.id)
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 }
 
@@ -45,12 +78,29 @@ async fn a_wrong_id_or_key_is_refused() {
 async fn only_a_complete_upload_of_ones_own_can_be_registered() {
     let network = Network::start().await;
     let registration = network.registration(b"an elf").await;
-    let announced = network.core().create_artifact(alice(), Name::literal("program"), false).await.unwrap().id;
-    let bob = Requester { principal: b"bob".to_vec(), ..alice() };
+    let announced = network
+        .core()
+        .create_artifact(alice(), Name::literal("program"), false)
+        .await
+        .unwrap()
+        .id;
+    let bob = Requester {
+        principal: b"bob".to_vec(),
+        ..alice()
+    };
     for wrong in [
-        Registration { artifact: announced, ..registration.clone() },
-        Registration { artifact: ArtifactId(Uuid::nil()), ..registration.clone() },
-        Registration { owner: bob, ..registration },
+        Registration {
+            artifact: announced,
+            ..registration.clone()
+        },
+        Registration {
+            artifact: ArtifactId(Uuid::nil()),
+            ..registration.clone()
+        },
+        Registration {
+            owner: bob,
+            ..registration
+        },
     ] {
         let refused = network.core().register_program(wrong).await;
         assert!(matches!(refused, Err(CoreError::NotFound(_))), "{refused:?}");
@@ -81,10 +131,16 @@ async fn a_slow_set_up_goes_on_while_its_callers_are_told_to_come_back() {
     let registration = network.registration(b"an elf").await;
     for _ in 0..2 {
         let told = network.core().register_program(registration.clone()).await;
-        assert!(matches!(&told, Err(CoreError::Unavailable(why)) if why.contains("still being checked")), "{told:?}");
+        assert!(
+            matches!(&told, Err(CoreError::Unavailable(why)) if why.contains("still being checked")),
+            "{told:?}"
+        );
     }
     tokio::time::resume();
     network.checker.release_set_ups();
-    eventually("it is registered", || async { network.core().register_program(registration.clone()).await }).await;
+    eventually("it is registered", || async {
+        network.core().register_program(registration.clone()).await
+    })
+    .await;
     assert_eq!(network.checker.set_ups(), 1);
 }

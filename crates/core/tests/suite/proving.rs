@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use hierophant_core::ports::{Clients as _, InputSource, Operators as _, Workers as _};
-use hierophant_domain::{AttemptState, BlobRef, Requester, RequestState, attempt::Fence, request::Binding, time::Millis};
-use hierophant_domain::ArtifactId;
 use hierophant_artifacts::http::Credential;
+use hierophant_core::ports::{Clients as _, InputSource, Operators as _, Workers as _};
+use hierophant_domain::{
+    ArtifactId, AttemptState, BlobRef, Failure, FailureClass, RequestState, Requester, attempt::Fence,
+    request::Binding, time::Millis,
+};
 use uuid::Uuid;
 
 use crate::support::{
@@ -19,6 +21,7 @@ over_both_adapters!(
     a_task_starts_on_an_idle_worker_without_being_asked_for,
     workers_share_what_is_ready,
     a_busy_worker_is_given_the_next_task_ahead_and_loses_it_to_an_idle_one,
+    a_reservation_stays_when_the_idle_worker_may_not_have_it,
     a_worker_keeps_its_own_reservation_when_it_becomes_free,
     a_draining_worker_gets_nothing_more_and_finishes_what_it_has,
     inputs_and_outputs_travel_as_artifacts,
@@ -34,7 +37,11 @@ async fn a_request_is_proved_verified_and_fulfilled<A: Adapter>() {
     let request = network.ask().executed().submit().await;
     let task = worker.lease().await;
     assert_eq!((task.request, task.class.title().as_str()), (request, "vm/core"));
-    assert!(matches!(&task.inputs[0].source, InputSource::Inline(bytes) if bytes == b"seven"), "{:?}", task.inputs);
+    assert!(
+        matches!(&task.inputs[0].source, InputSource::Inline(bytes) if bytes == b"seven"),
+        "{:?}",
+        task.inputs
+    );
     worker.prove(&network, &task).await;
     assert_eq!(network.state(request).await, RequestState::Open);
     assert_eq!(worker.deliver(&network, task.token, good_proof()).await, Fence::Pass);
@@ -44,14 +51,26 @@ async fn a_request_is_proved_verified_and_fulfilled<A: Adapter>() {
     assert_eq!(outcome.record.public_values, Some(checker::digest(PUBLIC_VALUES)));
     assert_eq!(outcome.record.proving, Millis(7));
     let proof = BlobRef::Inline(good_proof());
-    assert_eq!(network.core().status(request).await.unwrap().unwrap().proof, Some(proof.clone()));
+    assert_eq!(
+        network.core().status(request).await.unwrap().unwrap().proof,
+        Some(proof.clone())
+    );
     let url = network.core().output_url(request, "proof", &proof);
     let (path, token) = url.split_once("?token=").unwrap();
     assert!(path.ends_with(&format!("/outputs/{request}/proof")), "{url}");
-    assert_eq!(network.core().inline_output(request, "proof", token).await.unwrap(), good_proof());
-    let other = network.core().inline_output(hierophant_domain::RequestId(Uuid::nil()), "proof", token).await;
+    assert_eq!(
+        network.core().inline_output(request, "proof", token).await.unwrap(),
+        good_proof()
+    );
+    let other = network
+        .core()
+        .inline_output(hierophant_domain::RequestId(Uuid::nil()), "proof", token)
+        .await;
     assert!(other.is_err(), "a URL opens its own output only");
-    assert_eq!(worker.deliver(&network, task.token, good_proof()).await, Fence::Repeated);
+    assert_eq!(
+        worker.deliver(&network, task.token, good_proof()).await,
+        Fence::Repeated
+    );
 }
 
 async fn a_repeated_submission_is_the_same_request<A: Adapter>() {
@@ -59,9 +78,22 @@ async fn a_repeated_submission_is_the_same_request<A: Adapter>() {
     let submission = network.ask().submission;
     let first = network.core().submit(submission.clone()).await.unwrap();
     let again = network.core().submit(submission.clone()).await.unwrap();
-    assert_eq!((first.existed, again.existed, again.request), (false, true, first.request));
-    let bob = Requester { principal: b"bob".to_vec(), ..alice() };
-    let other = network.core().submit(hierophant_core::ports::Submission { requester: bob, ..submission.clone() }).await.unwrap();
+    assert_eq!(
+        (first.existed, again.existed, again.request),
+        (false, true, first.request)
+    );
+    let bob = Requester {
+        principal: b"bob".to_vec(),
+        ..alice()
+    };
+    let other = network
+        .core()
+        .submit(hierophant_core::ports::Submission {
+            requester: bob,
+            ..submission.clone()
+        })
+        .await
+        .unwrap();
     assert!(!other.existed && other.request != first.request);
     let mut worker = Worker::<A>::join(&network, 1).await;
     for _ in 0..2 {
@@ -72,7 +104,11 @@ async fn a_repeated_submission_is_the_same_request<A: Adapter>() {
     let after_the_end = network.core().submit(submission).await.unwrap();
     assert_eq!((after_the_end.existed, after_the_end.request), (true, first.request));
     let next = network.submit().await;
-    assert_eq!(worker.lease().await.request, next, "the repeated request was not proved twice");
+    assert_eq!(
+        worker.lease().await.request,
+        next,
+        "the repeated request was not proved twice"
+    );
 }
 
 async fn a_task_starts_on_an_idle_worker_without_being_asked_for<A: Adapter>() {
@@ -97,13 +133,22 @@ async fn a_task_starts_on_an_idle_worker_without_being_asked_for<A: Adapter>() {
 
 async fn workers_share_what_is_ready<A: Adapter>() {
     let network = Network::start().await;
-    let mut workers = [Worker::<A>::join(&network, 1).await, Worker::<A>::join(&network, 2).await];
+    let mut workers = [
+        Worker::<A>::join(&network, 1).await,
+        Worker::<A>::join(&network, 2).await,
+    ];
     let requests = [network.submit().await, network.submit().await, network.submit().await];
     let tasks = [workers[0].lease().await, workers[1].lease().await];
     assert_ne!(tasks[0].request, tasks[1].request);
-    assert!(tasks.iter().all(|task| task.request != requests[2]), "the last request waits");
+    assert!(
+        tasks.iter().all(|task| task.request != requests[2]),
+        "the last request waits"
+    );
     let reason = network.reason(requests[2]).await;
-    assert_eq!(reason.as_deref(), Some("no worker proves vm/core for toolchain v1 with 8.6 GB free: 2 are busy"));
+    assert_eq!(
+        reason.as_deref(),
+        Some("no worker proves vm/core for toolchain v1 with 8.6 GB free: 2 are busy")
+    );
     workers[1].deliver(&network, tasks[1].token, good_proof()).await;
     let third = workers[1].lease().await;
     assert_eq!(third.request, requests[2]);
@@ -116,14 +161,26 @@ async fn workers_share_what_is_ready<A: Adapter>() {
 
 async fn a_busy_worker_is_given_the_next_task_ahead_and_loses_it_to_an_idle_one<A: Adapter>() {
     let network = Network::start().await;
-    let mut busy =
-        Worker::<A>::join_as(&network, hierophant_domain::worker::WorkerProfile { prefetch: 1, ..profile(1) }, Vec::new()).await;
+    let mut busy = Worker::<A>::join_as(
+        &network,
+        hierophant_domain::worker::WorkerProfile {
+            prefetch: 1,
+            ..profile(1)
+        },
+        Vec::new(),
+    )
+    .await;
+    // That this one is ready and nobody proves its kind must not matter to the others.
+    network.ask().kind("plonk").submit().await;
     let first = network.submit().await;
     let running = busy.lease().await;
     let second = network.submit().await;
     let ahead = busy.lease().await;
     assert_eq!((running.request, ahead.request), (first, second));
-    assert_eq!(network.core().attempts(second).await.unwrap()[0].state, AttemptState::Reserved);
+    assert_eq!(
+        network.core().attempts(second).await.unwrap()[0].state,
+        AttemptState::Reserved
+    );
     assert_eq!(busy.beat(&network, ahead.token, false).await, Fence::Pass);
     network.advance(Millis(1));
     let mut idle = Worker::<A>::join(&network, 2).await;
@@ -132,7 +189,14 @@ async fn a_busy_worker_is_given_the_next_task_ahead_and_loses_it_to_an_idle_one<
     let taken = idle.lease().await;
     assert_eq!(taken.request, second);
     assert_eq!(busy.beat(&network, ahead.token, true).await, Fence::Gone);
-    let states: Vec<_> = network.core().attempts(second).await.unwrap().iter().map(|attempt| attempt.state).collect();
+    let states: Vec<_> = network
+        .core()
+        .attempts(second)
+        .await
+        .unwrap()
+        .iter()
+        .map(|attempt| attempt.state)
+        .collect();
     assert_eq!(states, [AttemptState::Withdrawn, AttemptState::Running]);
     idle.deliver(&network, taken.token, good_proof()).await;
     busy.deliver(&network, running.token, good_proof()).await;
@@ -140,10 +204,52 @@ async fn a_busy_worker_is_given_the_next_task_ahead_and_loses_it_to_an_idle_one<
     network.fulfilled(second).await;
 }
 
+async fn a_reservation_stays_when_the_idle_worker_may_not_have_it<A: Adapter>() {
+    let network = Network::start().await;
+    let mut failed = Worker::<A>::join(&network, 1).await;
+    let request = network.submit().await;
+    let task = failed.lease().await;
+    let mut busy = Worker::<A>::join_as(
+        &network,
+        hierophant_domain::worker::WorkerProfile {
+            prefetch: 1,
+            ..profile(2)
+        },
+        Vec::new(),
+    )
+    .await;
+    let other = network.submit().await;
+    let running = busy.lease().await;
+    assert_eq!(running.request, other);
+    failed
+        .fail(
+            &network,
+            task.token,
+            Failure::new(FailureClass::Transient, "no network"),
+        )
+        .await;
+    let ahead = busy.lease().await;
+    assert_eq!(ahead.request, request);
+    // The dispatcher looks again with each of these: it must not take the task to and fro.
+    network.time_is_looked_at().await;
+    network.time_is_looked_at().await;
+    assert_eq!(network.core().attempts(request).await.unwrap().len(), 2);
+    busy.deliver(&network, running.token, good_proof()).await;
+    assert_eq!(busy.deliver(&network, ahead.token, good_proof()).await, Fence::Pass);
+    network.fulfilled(request).await;
+}
+
 async fn a_worker_keeps_its_own_reservation_when_it_becomes_free<A: Adapter>() {
     let network = Network::start().await;
-    let mut worker =
-        Worker::<A>::join_as(&network, hierophant_domain::worker::WorkerProfile { prefetch: 1, ..profile(1) }, Vec::new()).await;
+    let mut worker = Worker::<A>::join_as(
+        &network,
+        hierophant_domain::worker::WorkerProfile {
+            prefetch: 1,
+            ..profile(1)
+        },
+        Vec::new(),
+    )
+    .await;
     let first = network.submit().await;
     let running = worker.lease().await;
     let second = network.submit().await;
@@ -154,7 +260,10 @@ async fn a_worker_keeps_its_own_reservation_when_it_becomes_free<A: Adapter>() {
     let third = network.submit().await;
     let next = worker.lease().await;
     assert_eq!(next.request, third);
-    assert_eq!(network.core().attempts(third).await.unwrap()[0].state, AttemptState::Reserved);
+    assert_eq!(
+        network.core().attempts(third).await.unwrap()[0].state,
+        AttemptState::Reserved
+    );
     assert_eq!(worker.beat(&network, ahead.token, true).await, Fence::Pass);
     assert_eq!(network.core().attempts(second).await.unwrap().len(), 1);
     for (task, request) in [(ahead, second), (next, third)] {
@@ -175,7 +284,10 @@ async fn a_draining_worker_gets_nothing_more_and_finishes_what_it_has<A: Adapter
     network.core().update(worker.profile.clone()).await.unwrap();
     let second = network.submit().await;
     let reason = network.reason(second).await;
-    assert_eq!(reason.as_deref(), Some("no worker proves vm/core for toolchain v1 with 8.6 GB free: 1 is draining"));
+    assert_eq!(
+        reason.as_deref(),
+        Some("no worker proves vm/core for toolchain v1 with 8.6 GB free: 1 is draining")
+    );
     let mut other = Worker::<A>::join(&network, 2).await;
     assert_eq!(other.lease().await.request, second);
     assert!(network.view(worker.id()).await.row.profile.draining);
@@ -191,20 +303,40 @@ async fn inputs_and_outputs_travel_as_artifacts<A: Adapter>() {
     let (program, artifact) = (registration.id.clone(), registration.artifact);
     network.core().register_program(registration).await.unwrap();
     let stdin = network.upload("input", false, b"a large input").await;
-    let request = network.ask().program(program.clone(), artifact).input(stdin).submit().await;
+    let request = network
+        .ask()
+        .program(program.clone(), artifact)
+        .input(stdin)
+        .submit()
+        .await;
     let mut worker = Worker::<A>::join(&network, 1).await;
     let task = worker.lease().await;
     assert_eq!(task.program_id, program);
-    for (input, (name, bytes)) in task.inputs.iter().zip([("program", &b"an elf"[..]), ("stdin", b"a large input")]) {
+    for (input, (name, bytes)) in task
+        .inputs
+        .iter()
+        .zip([("program", &b"an elf"[..]), ("stdin", b"a large input")])
+    {
         assert_eq!((input.name.as_str(), input.size), (name, bytes.len() as u64));
         assert_eq!(input.sha256, Some(checker::digest(bytes)));
-        assert!(matches!(&input.source, InputSource::Url(url) if url.contains("?token=")), "{input:?}");
+        assert!(
+            matches!(&input.source, InputSource::Url(url) if url.contains("?token=")),
+            "{input:?}"
+        );
     }
     let output = ArtifactId(Uuid::now_v7());
-    assert_eq!(task.upload_url, format!("{}/artifacts", network.settings.public_http_url));
+    assert_eq!(
+        task.upload_url,
+        format!("{}/artifacts", network.settings.public_http_url)
+    );
     let bearer = Credential::Bearer(task.upload_token.clone());
     network.put(output, &bearer, b"proof:forty-two").await;
-    assert_eq!(worker.deliver_blob(&network, task.token, BlobRef::Artifact(output)).await, Fence::Pass);
+    assert_eq!(
+        worker
+            .deliver_blob(&network, task.token, BlobRef::Artifact(output))
+            .await,
+        Fence::Pass
+    );
     let outcome = network.fulfilled(request).await;
     assert_eq!(outcome.artifacts[0].blob, BlobRef::Artifact(output));
     // The key that set-up found goes to the check, not the program.
@@ -230,7 +362,11 @@ async fn a_worker_whose_adapter_is_gone_is_passed_over<A: Adapter>() {
     let next_one = network.submit().await;
     eventually("the worker is shown as cut off", || async {
         let reason = network.reason(next_one).await.unwrap_or_default();
-        if reason.contains("1 is cut off") { Ok(()) } else { Err(reason) }
+        if reason.contains("1 is cut off") {
+            Ok(())
+        } else {
+            Err(reason)
+        }
     })
     .await;
     assert_eq!(task.request, next);

@@ -44,13 +44,27 @@ async fn a_forged_proof_is_refused_and_goes_to_another_worker<A: Adapter>() {
     assert_eq!(network.state(request).await, RequestState::Open);
     network.strikes(forger.id(), 1).await;
     let view = network.view(forger.id()).await;
-    assert!(view.row.strike_reasons[0].1.contains("the pairing does not hold"), "{view:?}");
-    assert_eq!(forger.deliver(&network, task.token, good_proof()).await, Fence::Repeated, "a result is delivered once");
+    assert!(
+        view.row.strike_reasons[0].1.contains("the pairing does not hold"),
+        "{view:?}"
+    );
+    assert_eq!(
+        forger.deliver(&network, task.token, good_proof()).await,
+        Fence::Repeated,
+        "a result is delivered once"
+    );
     assert_eq!(network.state(request).await, RequestState::Open);
     honest.prove(&network, &second).await;
     honest.deliver(&network, second.token, good_proof()).await;
     network.fulfilled(request).await;
-    let states: Vec<_> = network.core().attempts(request).await.unwrap().iter().map(|attempt| attempt.state).collect();
+    let states: Vec<_> = network
+        .core()
+        .attempts(request)
+        .await
+        .unwrap()
+        .iter()
+        .map(|attempt| attempt.state)
+        .collect();
     assert_eq!(states, [AttemptState::Refused, AttemptState::Won]);
 }
 
@@ -64,17 +78,27 @@ async fn three_strikes_quarantine_a_worker<A: Adapter>() {
         forger.deliver(&network, task.token, forged_proof()).await;
     }
     let reason = forger.refused().await;
-    assert!(reason.contains("too many strikes") && reason.contains("the pairing does not hold"), "{reason}");
+    assert!(
+        reason.contains("too many strikes") && reason.contains("the pairing does not hold"),
+        "{reason}"
+    );
     assert!(forger.next().await.is_none(), "it has to go");
     let row = eventually("its row says that it is gone", || async {
         let row = network.view(forger.id()).await.row;
-        if row.liveness == Liveness::Gone { Ok(row) } else { Err(row.liveness) }
+        if row.liveness == Liveness::Gone {
+            Ok(row)
+        } else {
+            Err(row.liveness)
+        }
     })
     .await;
     assert!(row.gone_reason.unwrap().contains("the pairing does not hold"));
     assert_eq!(row.strike_reasons.len(), 3);
     let refused = network.core().register(forger.profile.clone(), Vec::new()).await;
-    assert!(matches!(&refused, Err(CoreError::NotAllowed(why)) if why.contains("quarantined")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(CoreError::NotAllowed(why)) if why.contains("quarantined")),
+        "{refused:?}"
+    );
     let mut honest = Worker::<A>::join(&network, 2).await;
     for _ in 0..3 {
         let task = honest.lease().await;
@@ -92,7 +116,11 @@ async fn quarantine_takes_every_lease_away<A: Adapter>() {
     let mut forger = Worker::<A>::join_as(&network, WorkerProfile { slots: 2, ..profile(1) }, Vec::new()).await;
     let (_, kept) = (network.submit().await, network.submit().await);
     let tasks = [forger.lease().await, forger.lease().await];
-    let (forged, other) = if tasks[1].request == kept { (&tasks[0], &tasks[1]) } else { (&tasks[1], &tasks[0]) };
+    let (forged, other) = if tasks[1].request == kept {
+        (&tasks[0], &tasks[1])
+    } else {
+        (&tasks[1], &tasks[0])
+    };
     forger.deliver(&network, forged.token, forged_proof()).await;
     forger.refused().await;
     let mut honest = Worker::<A>::join_as(&network, WorkerProfile { slots: 2, ..profile(2) }, Vec::new()).await;
@@ -132,30 +160,65 @@ fn blame() -> Failure {
 
 async fn the_programs_fault_is_believed_from_the_trusted_execution<A: Adapter>() {
     let network = unchecked_network().await;
-    network.checker.next_executions([Execute::Fault(ProgramFault::NonZeroExit, "exit code 1")]);
+    network
+        .checker
+        .next_executions([Execute::Fault(ProgramFault::NonZeroExit, "exit code 1")]);
     let mut worker = Worker::<A>::join(&network, 1).await;
     let request = network.ask().executed().submit().await;
     let task = worker.lease().await;
-    assert!(matches!(network.request(request).await.execution, Execution::Unchecked(_)));
+    assert!(matches!(
+        network.request(request).await.execution,
+        Execution::Unchecked(_)
+    ));
     assert_eq!(worker.fail(&network, task.token, blame()).await, Fence::Pass);
-    let failure = network.ends(request, RequestState::Failed).await.failure.clone().unwrap();
-    assert_eq!((failure.class, failure.fault), (FailureClass::Program, Some(ProgramFault::NonZeroExit)));
-    assert_eq!(failure.message, "exit code 1", "the cause is that of the execution here, not the worker's word");
+    let failure = network
+        .ends(request, RequestState::Failed)
+        .await
+        .failure
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (failure.class, failure.fault),
+        (FailureClass::Program, Some(ProgramFault::NonZeroExit))
+    );
+    assert_eq!(
+        failure.message, "exit code 1",
+        "the cause is that of the execution here, not the worker's word"
+    );
     let executed = network.checker.executed();
     assert!(executed.len() == 1 && executed[0].fresh, "{executed:?}");
-    assert_eq!(executed[0].limits.cycles, None, "a dispute is settled under the client's own limits");
+    assert_eq!(
+        executed[0].limits.cycles, None,
+        "a dispute is settled under the client's own limits"
+    );
     network.strikes(worker.id(), 0).await;
 }
 
 async fn an_undecodable_input_is_believed_from_the_trusted_execution<A: Adapter>() {
     let network = unchecked_network().await;
-    network.checker.next_executions([Execute::BadInput("stdin is cut short")]);
+    network
+        .checker
+        .next_executions([Execute::BadInput("stdin is cut short")]);
     let mut worker = Worker::<A>::join(&network, 1).await;
     let request = network.ask().executed().submit().await;
     let task = worker.lease().await;
-    worker.fail(&network, task.token, Failure::new(FailureClass::Input, "cannot decode stdin")).await;
-    let failure = network.ends(request, RequestState::Failed).await.failure.clone().unwrap();
-    assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Input, "stdin is cut short"));
+    worker
+        .fail(
+            &network,
+            task.token,
+            Failure::new(FailureClass::Input, "cannot decode stdin"),
+        )
+        .await;
+    let failure = network
+        .ends(request, RequestState::Failed)
+        .await
+        .failure
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (failure.class, failure.message.as_str()),
+        (FailureClass::Input, "stdin is cut short")
+    );
 }
 
 async fn a_worker_that_blames_a_program_wrongly_is_struck<A: Adapter>() {
@@ -180,20 +243,46 @@ async fn an_abnormal_exit_is_believed_when_a_second_fresh_run_sees_it<A: Adapter
     let mut worker = Worker::<A>::join(&network, 1).await;
     let request = network.ask().executed().submit().await;
     let task = worker.lease().await;
-    worker.fail(&network, task.token, Failure::program(ProgramFault::AbnormalExit, "it broke")).await;
-    let failure = network.ends(request, RequestState::Failed).await.failure.clone().unwrap();
-    assert_eq!((failure.class, failure.fault), (FailureClass::Program, Some(ProgramFault::AbnormalExit)));
+    worker
+        .fail(
+            &network,
+            task.token,
+            Failure::program(ProgramFault::AbnormalExit, "it broke"),
+        )
+        .await;
+    let failure = network
+        .ends(request, RequestState::Failed)
+        .await
+        .failure
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (failure.class, failure.fault),
+        (FailureClass::Program, Some(ProgramFault::AbnormalExit))
+    );
     let executed = network.checker.executed();
-    assert!(executed.len() == 2 && executed.iter().all(|job| job.fresh), "{executed:?}");
+    assert!(
+        executed.len() == 2 && executed.iter().all(|job| job.fresh),
+        "{executed:?}"
+    );
 }
 
 async fn an_abnormal_exit_that_a_second_run_does_not_see_is_the_workers<A: Adapter>() {
     let network = unchecked_network().await;
-    network.checker.next_executions([Execute::Fault(ProgramFault::AbnormalExit, "it ended abnormally"), Execute::EndWell]);
+    network.checker.next_executions([
+        Execute::Fault(ProgramFault::AbnormalExit, "it ended abnormally"),
+        Execute::EndWell,
+    ]);
     let mut worker = Worker::<A>::join(&network, 1).await;
     let request = network.ask().executed().submit().await;
     let task = worker.lease().await;
-    worker.fail(&network, task.token, Failure::program(ProgramFault::AbnormalExit, "it broke")).await;
+    worker
+        .fail(
+            &network,
+            task.token,
+            Failure::program(ProgramFault::AbnormalExit, "it broke"),
+        )
+        .await;
     network.strikes(worker.id(), 1).await;
     assert_eq!(network.state(request).await, RequestState::Open);
     let mut other = Worker::<A>::join(&network, 2).await;
@@ -213,9 +302,17 @@ async fn blame_that_nobody_can_check_ends_after_enough_workers<A: Adapter>() {
         worker.fail(&network, task.token, blame()).await;
         network.strikes(worker.id(), 0).await;
     }
-    let failure = network.ends(request, RequestState::Failed).await.failure.clone().unwrap();
+    let failure = network
+        .ends(request, RequestState::Failed)
+        .await
+        .failure
+        .clone()
+        .unwrap();
     assert_eq!(failure.class, FailureClass::Prover);
-    assert!(failure.message.contains("3 different workers") && failure.message.contains("exit code 1"), "{failure:?}");
+    assert!(
+        failure.message.contains("3 different workers") && failure.message.contains("exit code 1"),
+        "{failure:?}"
+    );
 }
 
 async fn a_crash_is_retried_on_another_worker_without_a_strike<A: Adapter>() {
@@ -226,11 +323,23 @@ async fn a_crash_is_retried_on_another_worker_without_a_strike<A: Adapter>() {
     let mut second = Worker::<A>::join(&network, 2).await;
     network.advance(Millis(1));
     // A worker may not end a request by a word that is not its to say.
-    first.fail(&network, task.token, Failure::new(FailureClass::Cancelled, "out of memory")).await;
+    first
+        .fail(
+            &network,
+            task.token,
+            Failure::new(FailureClass::Cancelled, "out of memory"),
+        )
+        .await;
     let task = second.lease().await;
-    assert_eq!((task.request, network.state(request).await), (request, RequestState::Open));
+    assert_eq!(
+        (task.request, network.state(request).await),
+        (request, RequestState::Open)
+    );
     let attempts = network.core().attempts(request).await.unwrap();
-    assert_eq!((attempts[0].state, attempts[0].reason.as_deref()), (AttemptState::Failed, Some("out of memory")));
+    assert_eq!(
+        (attempts[0].state, attempts[0].reason.as_deref()),
+        (AttemptState::Failed, Some("out of memory"))
+    );
     second.deliver(&network, task.token, good_proof()).await;
     network.fulfilled(request).await;
     network.strikes(first.id(), 0).await;

@@ -113,19 +113,22 @@ pub(super) fn complete(batch: &mut Batch<'_>, id: ArtifactId, size: u64, sha256:
     }
 }
 
-/// See [`crate::Store::collectable`]. Those that are going already come first: whoever marked them may have died since.
+/// See [`crate::Store::collectable`]. `loose > 0` is said as the index says it, or it would not serve. Those that are going already come first: whoever marked them may have died since.
 pub(super) fn collectable(batch: &mut Batch<'_>, older_than: Timestamp, n: usize) -> Result<Vec<ArtifactRow>> {
     let mut found = db::all(
         batch.connection,
-        select_artifacts!("WHERE loose = 3 LIMIT ?1"),
+        select_artifacts!("INDEXED BY artifacts_loose WHERE loose > 0 AND loose = 3 LIMIT ?1"),
         [db::count(n)],
         read,
     )?;
-    let at_once = select_artifacts!("WHERE loose = 2 ORDER BY created_at LIMIT ?1");
+    let at_once =
+        select_artifacts!("INDEXED BY artifacts_loose WHERE loose > 0 AND loose = 2 ORDER BY created_at LIMIT ?1");
     take_unreferenced(batch, n, &mut found, |batch, room| {
         db::all(batch.connection, at_once, [db::count(room)], read)
     })?;
-    let old = select_artifacts!("WHERE loose = 1 AND created_at < ?2 ORDER BY created_at LIMIT ?1");
+    let old = select_artifacts!(
+        "INDEXED BY artifacts_loose WHERE loose > 0 AND loose = 1 AND created_at < ?2 ORDER BY created_at LIMIT ?1"
+    );
     take_unreferenced(batch, n, &mut found, |batch, room| {
         db::all(batch.connection, old, (db::count(room), older_than.0), read)
     })?;

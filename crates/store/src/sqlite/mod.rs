@@ -1,6 +1,6 @@
 //! The store over SQLite: one file on a local disk, one process.
 //!
-//! One thread writes ([`writer`]): it groups the operations of many callers into one transaction and answers them after its
+//! One thread writes (`writer.rs`): it groups the operations of many callers into one transaction and answers them after its
 //! commit (write-ahead log, `synchronous=FULL`). A few connections read. What is kept in memory (decoded requests, counts)
 //! follows the commits and may be dropped at any moment; a lock file keeps a second process away.
 //!

@@ -47,7 +47,9 @@ impl Adapter for Streaming {
     }
 
     async fn next(&mut self) -> Option<Assignment> {
-        timeout(PATIENCE, self.0.recv()).await.expect("nothing came from the core")
+        timeout(PATIENCE, self.0.recv())
+            .await
+            .expect("nothing came from the core")
     }
 
     async fn prove(&self, network: &Network, worker: WorkerId, token: LeaseToken) {
@@ -87,7 +89,11 @@ impl Adapter for Polling {
         let collected = Arc::clone(&mailbox);
         let collector = tokio::spawn(async move {
             while let Some(assignment) = assignments.recv().await {
-                collected.lock().unwrap_or_else(PoisonError::into_inner).waiting.push_back(assignment);
+                collected
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .waiting
+                    .push_back(assignment);
             }
             collected.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         });
@@ -114,5 +120,9 @@ impl Drop for Polling {
 }
 
 async fn beat(network: &Network, worker: WorkerId, token: LeaseToken) {
-    network.core().beat(worker, vec![WorkerBeat { token, running: true }]).await.expect("the store takes beats");
+    network
+        .core()
+        .beat(worker, vec![WorkerBeat { token, running: true }])
+        .await
+        .expect("the store takes beats");
 }

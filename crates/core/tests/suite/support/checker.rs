@@ -146,7 +146,9 @@ impl ScriptedChecker {
 async fn read(input: &CheckInput) -> Result<Vec<u8>, CheckError> {
     match &input.source {
         CheckSource::Inline(bytes) => Ok(bytes.clone()),
-        CheckSource::File(path) => tokio::fs::read(path).await.map_err(|error| CheckError::Died(error.to_string())),
+        CheckSource::File(path) => tokio::fs::read(path)
+            .await
+            .map_err(|error| CheckError::Died(error.to_string())),
     }
 }
 
@@ -160,13 +162,20 @@ impl Checker for ScriptedChecker {
         self.set_ups.fetch_add(1, Ordering::SeqCst);
         self.set_up_gate.acquire().await.expect("never closed").forget();
         let program = read(&program).await?;
-        Ok(Identity { program_id: program_id(&program), vk: program_vk(&program) })
+        Ok(Identity {
+            program_id: program_id(&program),
+            vk: program_vk(&program),
+        })
     }
 
     async fn execute(&self, job: ExecuteJob) -> Result<ExecutionReport, CheckError> {
         self.executed.lock().expect("no panic while held").push(job.clone());
         let step = self.execute.lock().expect("no panic while held").pop_front();
-        let record = Record { cycles: Some(CYCLES), public_values: Some(digest(PUBLIC_VALUES)), ..Record::default() };
+        let record = Record {
+            cycles: Some(CYCLES),
+            public_values: Some(digest(PUBLIC_VALUES)),
+            ..Record::default()
+        };
         let fault = match step.unwrap_or(Execute::EndWell) {
             Execute::EndWell if job.limits.cycles.is_some_and(|limit| limit < CYCLES) => {
                 Some((ProgramFault::CycleLimit, "it ran into its cycle limit".to_owned()))
@@ -189,7 +198,11 @@ impl Checker for ScriptedChecker {
             Some(Verify::NotNow) => return Err(CheckError::Unavailable("no process is free".to_owned())),
             None => {}
         }
-        let proof = job.inputs.iter().find(|input| input.name.as_str() == "proof").expect("a proof is staged");
+        let proof = job
+            .inputs
+            .iter()
+            .find(|input| input.name.as_str() == "proof")
+            .expect("a proof is staged");
         let proof = read(proof).await?;
         let Some(public_values) = proof.strip_prefix(b"proof:") else {
             return Ok(VerifyReport::Invalid("the pairing does not hold".to_owned()));

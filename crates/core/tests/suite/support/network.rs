@@ -36,7 +36,10 @@ const START: Timestamp = Timestamp(1_800_000_000_000);
 
 /// Someone who asks for proofs.
 pub(crate) fn alice() -> Requester {
-    Requester { door: Name::literal("door"), principal: b"alice".to_vec() }
+    Requester {
+        door: Name::literal("door"),
+        principal: b"alice".to_vec(),
+    }
 }
 
 /// See the module's documentation.
@@ -74,7 +77,10 @@ impl Network {
     pub(crate) fn prepare(change: impl FnOnce(&mut CoreSettings, &mut SqliteOptions)) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         // As short as it can be, for deadlines that a case chooses.
-        let mut settings = CoreSettings { min_lifetime: Millis(1), ..CoreSettings::default() };
+        let mut settings = CoreSettings {
+            min_lifetime: Millis(1),
+            ..CoreSettings::default()
+        };
         let mut options = SqliteOptions::new(dir.path().join("state.sqlite"));
         change(&mut settings, &mut options);
         Self {
@@ -98,18 +104,30 @@ impl Network {
     /// Opens store and blobs; no background duty runs.
     pub(crate) async fn open_idle(&mut self) {
         let store = self.open_store().await;
-        let settings = BlobSettings { root: self.dir.path().join("artifacts"), min_free_bytes: 0 };
+        let settings = BlobSettings {
+            root: self.dir.path().join("artifacts"),
+            min_free_bytes: 0,
+        };
         let blobs = eventually("the blobs' folder is free", || BlobStore::open(settings.clone())).await;
         let checker = Arc::clone(&self.checker);
-        let core = Core::new(store, blobs.clone(), checker, self.settings.clone()).await.expect("the store gives secrets");
-        self.live = Some(Live { core, blobs, stop: CancellationToken::new(), duties: TaskTracker::new() });
+        let core = Core::new(store, blobs.clone(), checker, self.settings.clone())
+            .await
+            .expect("the store gives secrets");
+        self.live = Some(Live {
+            core,
+            blobs,
+            stop: CancellationToken::new(),
+            duties: TaskTracker::new(),
+        });
     }
 
     async fn open_store(&self) -> Arc<dyn Store> {
         // The store of before is closed when its last user lets go of it.
         let open = || async {
             let (options, clock) = (self.options.clone(), Arc::clone(&self.clock));
-            tokio::task::spawn_blocking(move || SqliteStore::open(options, clock)).await.expect("opening does not panic")
+            tokio::task::spawn_blocking(move || SqliteStore::open(options, clock))
+                .await
+                .expect("opening does not panic")
         };
         Arc::new(eventually("the database is free", open).await)
     }
@@ -147,7 +165,10 @@ impl Network {
     /// A request that nobody has made before.
     pub(crate) fn ask(&self) -> Ask<'_> {
         let key = self.next_key.fetch_add(1, Ordering::SeqCst);
-        let stdin = Input { name: Name::literal("stdin"), blob: BlobRef::Inline(b"seven".to_vec()) };
+        let stdin = Input {
+            name: Name::literal("stdin"),
+            blob: BlobRef::Inline(b"seven".to_vec()),
+        };
         let submission = Submission {
             requester: alice(),
             idempotency_key: key.to_be_bytes().to_vec(),
@@ -164,7 +185,10 @@ impl Network {
             deadline: self.now().plus(Millis::from_secs(10 * 3600)),
             door_data: Vec::new(),
         };
-        Ask { network: self, submission }
+        Ask {
+            network: self,
+            submission,
+        }
     }
 
     /// Waits until time has been looked at since this call: leases that ran out are taken back, workers that fell silent
@@ -202,30 +226,48 @@ impl Network {
     }
 
     pub(crate) async fn request(&self, id: RequestId) -> Arc<Request> {
-        hierophant_core::ports::Clients::request(self.core(), id).await.expect("the store reads").expect("it was accepted")
+        hierophant_core::ports::Clients::request(self.core(), id)
+            .await
+            .expect("the store reads")
+            .expect("it was accepted")
     }
 
     pub(crate) async fn state(&self, id: RequestId) -> RequestState {
-        self.core().status(id).await.expect("the store reads").expect("it was accepted").state
+        self.core()
+            .status(id)
+            .await
+            .expect("the store reads")
+            .expect("it was accepted")
+            .state
     }
 
     /// Why a request waits.
     pub(crate) async fn reason(&self, id: RequestId) -> Option<String> {
-        hierophant_core::ports::Clients::waiting_reason(self.core(), id).await.expect("the store reads")
+        hierophant_core::ports::Clients::waiting_reason(self.core(), id)
+            .await
+            .expect("the store reads")
     }
 
     /// Waits until a request has ended so.
     pub(crate) async fn ends(&self, id: RequestId, as_state: RequestState) -> Arc<Request> {
         eventually(&format!("the request ends as {as_state:?}"), || async {
             let request = self.request(id).await;
-            if request.state == as_state { Ok(request) } else { Err((request.state, request.failure.clone())) }
+            if request.state == as_state {
+                Ok(request)
+            } else {
+                Err((request.state, request.failure.clone()))
+            }
         })
         .await
     }
 
     /// Waits until a request is fulfilled.
     pub(crate) async fn fulfilled(&self, id: RequestId) -> Outcome {
-        self.ends(id, RequestState::Fulfilled).await.outcome.clone().expect("fulfilled with an outcome")
+        self.ends(id, RequestState::Fulfilled)
+            .await
+            .outcome
+            .clone()
+            .expect("fulfilled with an outcome")
     }
 
     /// A worker as operators see it.
@@ -251,9 +293,14 @@ impl Network {
     /// Announces and uploads a blob of alice.
     pub(crate) async fn upload(&self, role: &'static str, private: bool, bytes: &'static [u8]) -> ArtifactId {
         let core = self.core();
-        let created = core.create_artifact(alice(), Name::literal(role), private).await.expect("announced");
+        let created = core
+            .create_artifact(alice(), Name::literal(role), private)
+            .await
+            .expect("announced");
         let credential = token_in(&created.put_url);
-        core.may_put(created.id, &credential).await.expect("it was announced to alice");
+        core.may_put(created.id, &credential)
+            .await
+            .expect("it was announced to alice");
         self.put(created.id, &credential, bytes).await;
         created.id
     }
@@ -261,8 +308,15 @@ impl Network {
     /// Stores bytes as the artifact service does after it was permitted.
     pub(crate) async fn put(&self, id: ArtifactId, credential: &Credential, bytes: &'static [u8]) {
         let permit = self.core().may_put(id, credential).await.expect("permitted");
-        let stored = self.blobs().put_bytes(id, permit.durability, Bytes::from_static(bytes)).await.expect("stored");
-        self.core().stored(id, credential, stored).await.expect("the store takes it");
+        let stored = self
+            .blobs()
+            .put_bytes(id, permit.durability, Bytes::from_static(bytes))
+            .await
+            .expect("stored");
+        self.core()
+            .stored(id, credential, stored)
+            .await
+            .expect("the store takes it");
     }
 
     /// A registration of the program with these bytes, under its real id.
@@ -318,7 +372,10 @@ impl Ask<'_> {
     }
 
     pub(crate) fn input(mut self, artifact: ArtifactId) -> Self {
-        self.submission.inputs = vec![Input { name: Name::literal("stdin"), blob: BlobRef::Artifact(artifact) }];
+        self.submission.inputs = vec![Input {
+            name: Name::literal("stdin"),
+            blob: BlobRef::Artifact(artifact),
+        }];
         self
     }
 

@@ -29,7 +29,10 @@ pub(crate) fn profile(n: u128) -> WorkerProfile {
         system: checker::system(),
         kind: Name::literal(kind),
         labels: [(Name::literal("toolchain"), Name::literal("v1"))].into(),
-        needs: Resources { memory: 8 << 30, ..Resources::default() },
+        needs: Resources {
+            memory: 8 << 30,
+            ..Resources::default()
+        },
     };
     WorkerProfile {
         id: WorkerId(Uuid::from_u128(n)),
@@ -37,7 +40,10 @@ pub(crate) fn profile(n: u128) -> WorkerProfile {
         version: "1.0.0".to_owned(),
         address: "127.0.0.1".to_owned(),
         capabilities: ["core", "compressed"].map(capability).into(),
-        capacity: Resources { memory: 64 << 30, ..Resources::default() },
+        capacity: Resources {
+            memory: 64 << 30,
+            ..Resources::default()
+        },
         slots: 1,
         prefetch: 0,
         draining: false,
@@ -52,8 +58,17 @@ impl<A: Adapter> Worker<A> {
 
     /// Joins as a given profile, naming leases that it holds.
     pub(crate) async fn join_as(network: &Network, profile: WorkerProfile, held: Vec<LeaseToken>) -> Self {
-        let session = network.core().register(profile.clone(), held).await.expect("the worker is taken in");
-        Self { profile, session: session.number, kept: session.leases, adapter: A::attach(session.assignments) }
+        let session = network
+            .core()
+            .register(profile.clone(), held)
+            .await
+            .expect("the worker is taken in");
+        Self {
+            profile,
+            session: session.number,
+            kept: session.leases,
+            adapter: A::attach(session.assignments),
+        }
     }
 
     /// Joins again, with what it holds.
@@ -104,19 +119,32 @@ impl<A: Adapter> Worker<A> {
 
     /// Renews a lease; says what the fence says.
     pub(crate) async fn beat(&self, network: &Network, token: LeaseToken, running: bool) -> Fence {
-        let answers = network.core().beat(self.id(), vec![WorkerBeat { token, running }]).await.expect("the store takes beats");
+        let answers = network
+            .core()
+            .beat(self.id(), vec![WorkerBeat { token, running }])
+            .await
+            .expect("the store takes beats");
         assert_eq!(answers.len(), 1);
         answers[0].1
     }
 
     /// Beats without a lease.
     pub(crate) async fn say_alive(&self, network: &Network) {
-        network.core().beat(self.id(), Vec::new()).await.expect("the store takes beats");
+        network
+            .core()
+            .beat(self.id(), Vec::new())
+            .await
+            .expect("the store takes beats");
     }
 
     /// Reports how far a lease is.
     pub(crate) fn report(&self, network: &Network, token: LeaseToken, overall_bp: u32) {
-        let progress = Progress { phase: "proving".to_owned(), done: 1, total: 2, overall_bp };
+        let progress = Progress {
+            phase: "proving".to_owned(),
+            done: 1,
+            total: 2,
+            overall_bp,
+        };
         network.core().progress(self.id(), token, progress);
     }
 
@@ -127,18 +155,35 @@ impl<A: Adapter> Worker<A> {
 
     /// Delivers a proof that lies where `proof` says.
     pub(crate) async fn deliver_blob(&self, network: &Network, token: LeaseToken, proof: BlobRef) -> Fence {
-        let record = Record { proving: Millis(7), ..Record::default() };
-        let delivery = Delivery { outputs: vec![(Name::literal("proof"), proof)], record };
-        network.core().deliver(self.id(), token, delivery).await.expect("the store takes results")
+        let record = Record {
+            proving: Millis(7),
+            ..Record::default()
+        };
+        let delivery = Delivery {
+            outputs: vec![(Name::literal("proof"), proof)],
+            record,
+        };
+        network
+            .core()
+            .deliver(self.id(), token, delivery)
+            .await
+            .expect("the store takes results")
     }
 
     /// Reports that it failed.
     pub(crate) async fn fail(&self, network: &Network, token: LeaseToken, failure: Failure) -> Fence {
-        network.core().fail(self.id(), token, failure).await.expect("the store takes reports")
+        network
+            .core()
+            .fail(self.id(), token, failure)
+            .await
+            .expect("the store takes reports")
     }
 
     /// Its connection ends.
     pub(crate) async fn disconnect(&self, network: &Network, good_bye: bool) {
-        network.core().disconnected(self.id(), self.session, "the connection was reset".to_owned(), good_bye).await;
+        network
+            .core()
+            .disconnected(self.id(), self.session, "the connection was reset".to_owned(), good_bye)
+            .await;
     }
 }
