@@ -6,13 +6,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-macro_rules! uuid_newtype {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub Uuid);
-
+/// What ids and tokens share: sixteen bytes, as stored and sent.
+macro_rules! sixteen_bytes {
+    ($name:ident) => {
         impl $name {
             /// The 16 bytes, as stored and sent.
             pub fn as_bytes(&self) -> &[u8; 16] {
@@ -24,6 +20,17 @@ macro_rules! uuid_newtype {
                 Uuid::from_slice(bytes).ok().map(Self)
             }
         }
+    };
+}
+
+macro_rules! uuid_newtype {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        sixteen_bytes!($name);
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,17 +72,7 @@ macro_rules! token_newtype {
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(pub Uuid);
 
-        impl $name {
-            /// The 16 bytes, as stored and sent.
-            pub fn as_bytes(&self) -> &[u8; 16] {
-                self.0.as_bytes()
-            }
-
-            /// Reads 16 bytes; `None` for any other length.
-            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-                Uuid::from_slice(bytes).ok().map(Self)
-            }
-        }
+        sixteen_bytes!($name);
 
         /// Never prints the secret.
         impl std::fmt::Debug for $name {
