@@ -72,6 +72,11 @@ impl Clients for Core {
 
     async fn submit(&self, submission: Submission) -> Result<Accepted> {
         let new = admit(self, submission)?;
+        // Its proof needs a place; what was accepted before is not affected.
+        self.0.blobs.check_space(0).await.map_err(|error| {
+            tracing::error!(%error, "a request was put off");
+            CoreError::Unavailable("this network has no room for new requests now; try again later".to_owned())
+        })?;
         let id = new.request.id;
         let request = new.request.clone();
         let accepted = self.0.store.accept(new).await?;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all, stream};
 use hierophant_domain::{BlobRef, Name, TaskClass, WorkerId, time::Millis};
 use hierophant_scheduler::{Offer, ReadyTasks, plan};
 use hierophant_store::{BATCH_MAX, ClaimOrder, Leased};
@@ -19,6 +19,8 @@ use crate::{
     sessions::Held,
 };
 
+/// Leases of one claim that are made ready for their worker at once: each looks its inputs up.
+const TOLD_AT_ONCE: usize = 32;
 /// How long a lost wake-up can go unnoticed.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// How long a worker that was passed over gets nothing of what others hold in reserve: as long as a task that it failed is usually
@@ -116,25 +118,24 @@ async fn claim(core: &Core, offer: &Offer) -> Result<usize> {
             hold: core.0.settings.link_grace,
         })
         .await?;
-    let mut given = 0;
-    for lease in leased {
-        let token = lease.attempt.token;
-        let told = hand_out(core, lease, offer.reserve).await.unwrap_or_else(|error| {
-            tracing::warn!(worker.id = %offer.worker, %error, "a lease could not be handed out; it is taken back");
-            false
-        });
-        if told {
-            given += 1;
-        } else if let Err(error) = core
-            .0
-            .store
-            .release(token, "its worker could not be told".to_owned())
-            .await
-        {
+    let told = stream::iter(leased).map(|lease| tell(core, lease, offer)).buffered(TOLD_AT_ONCE);
+    Ok(told.filter(|told| std::future::ready(*told)).count().await)
+}
+
+/// Hands a lease out, or takes it back: `false`.
+async fn tell(core: &Core, lease: Leased, offer: &Offer) -> bool {
+    let token = lease.attempt.token;
+    let told = hand_out(core, lease, offer.reserve).await.unwrap_or_else(|error| {
+        tracing::warn!(worker.id = %offer.worker, %error, "a lease could not be handed out; it is taken back");
+        false
+    });
+    if !told {
+        let why = "its worker could not be told".to_owned();
+        if let Err(error) = core.0.store.release(token, why).await {
             tracing::warn!(worker.id = %offer.worker, %error, "a lease could not be taken back; it will run out");
         }
     }
-    Ok(given)
+    told
 }
 
 /// `false` when the worker cannot be told.

@@ -3,53 +3,34 @@
 //! Invariant: only what a process of the light role says ends a request as the program's or the input's fault. A generic abnormal
 //! exit is believed when a second fresh process says the same.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
 use hierophant_domain::{
     BlobRef, Failure, FailureClass, Limits, Name, ProgramFault, Record,
     job::ExecutionVerdict,
     request::{Execution, Request},
     time::Millis,
 };
-use hierophant_store::{BATCH_MAX, CheckClaim, ExecutionWork};
+use hierophant_store::{CheckClaim, ExecutionWork};
 
 use crate::{
-    metric,
+    checking, metric,
     ports::{CheckError, CheckInput, ExecuteJob, ExecutionReport, Result},
     service::Core,
     staging,
 };
 
-/// How long a lost wake-up can go unnoticed.
-const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// Ends without an answer after which an execution is given up.
 const MAX_TRIES: u32 = 3;
 /// How long an execution that could not be done waits.
 const AGAIN_AFTER: Millis = Millis::from_secs(2);
 
 pub(crate) async fn run(core: Core) {
-    let mut running = FuturesUnordered::new();
-    let at_once = core.0.settings.checks.clamp(1, BATCH_MAX);
-    loop {
-        let room = at_once - running.len();
-        if room > 0 {
-            match core
-                .0
-                .store
-                .claim_executions(core.0.checker.systems(), room, core.0.settings.check_hold)
-                .await
-            {
-                Ok(claimed) => running.extend(claimed.into_iter().map(|work| check(core.clone(), work))),
-                Err(error) => tracing::warn!(%error, "executions could not be claimed; trying again"),
-            }
-        }
-        tokio::select! {
-            Some(()) = running.next(), if !running.is_empty() => {}
-            () = core.0.wake.execute.notified(), if running.len() < at_once => {}
-            () = tokio::time::sleep(SLOW_LOOK) => {}
-        }
-    }
+    let claim = |room| {
+        let (store, settings) = (&core.0.store, &core.0.settings);
+        store.claim_executions(core.0.checker.systems(), room, settings.check_hold)
+    };
+    checking::keep_busy(core.0.settings.checks, &core.0.wake.execute, claim, |work| check(core.clone(), work)).await;
 }
 
 async fn check(core: Core, work: ExecutionWork) {

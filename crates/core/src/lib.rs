@@ -6,6 +6,7 @@
 //!
 //! Not here: wire contracts (the doors, the worker link), rows (`hierophant-store`), states (`hierophant-domain`).
 
+mod checking;
 mod clients;
 mod dispatch;
 pub mod error;

@@ -141,10 +141,16 @@ impl Sessions {
         self.lock().by_worker.remove(&worker);
     }
 
-    /// Tells a worker to go, and gives it nothing more.
-    pub(crate) fn quarantine(&self, worker: WorkerId, reason: &str) {
+    /// Gives a worker nothing more.
+    pub(crate) fn quarantine(&self, worker: WorkerId) {
         if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
             entry.quarantined = true;
+        }
+    }
+
+    /// Forgets a worker and tells it to go. The end of its connection is no news then.
+    pub(crate) fn dismiss(&self, worker: WorkerId, reason: &str) {
+        if let Some(mut entry) = self.lock().by_worker.remove(&worker) {
             entry.send(Assignment::Refuse(reason.to_owned(), false));
         }
     }

@@ -121,15 +121,16 @@ async fn quarantined(core: &Core, row: &WorkerRow) -> Result<()> {
     let last = row.strike_reasons.first().map_or("", |(_, reason)| reason.as_str());
     let reason = format!("dropped after too many strikes; the last one: {last}");
     tracing::warn!(worker.id = %worker, "worker {reason}");
-    core.0.sessions.quarantine(worker, &reason);
+    core.0.sessions.quarantine(worker);
     for lease in &row.leases {
         core.0
             .store
             .fail(lease.token, Failure::new(FailureClass::Transient, reason.clone()))
             .await?;
     }
-    core.0.store.worker_presence(worker, Presence::Gone, reason).await?;
-    core.0.sessions.remove(worker);
+    core.0.store.worker_presence(worker, Presence::Gone, reason.clone()).await?;
+    // Told last: the end of its connection would else be noted over the reason.
+    core.0.sessions.dismiss(worker, &reason);
     Ok(())
 }
 

@@ -5,57 +5,32 @@
 
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
 use hierophant_domain::{
     Digest, Name, Record, TaskId,
     job::Verification,
     request::{Binding, Execution, Request},
     time::Millis,
 };
-use hierophant_store::{BATCH_MAX, CheckClaim, VerificationWork};
+use hierophant_store::{CheckClaim, VerificationWork};
 
 use crate::{
-    metric,
+    checking, metric,
     ports::{CheckError, CheckInput, Result, VerifyJob, VerifyReport},
     service::Core,
     staging,
 };
 
-/// How long a lost wake-up can go unnoticed.
-const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// Ends without an answer after which a result is put aside.
 const MAX_TRIES: u32 = 3;
 /// How long a check that could not be done waits.
 const AGAIN_AFTER: Millis = Millis::from_secs(2);
 
 pub(crate) async fn run(core: Core) {
-    let mut running = FuturesUnordered::new();
-    let at_once = core.0.settings.checks.clamp(1, BATCH_MAX);
-    loop {
-        let room = at_once - running.len();
-        if room > 0 {
-            match core
-                .0
-                .store
-                .claim_verifications(core.0.checker.systems(), room, core.0.settings.check_hold)
-                .await
-            {
-                Ok(claimed) => {
-                    let full = claimed.len() == room;
-                    running.extend(claimed.into_iter().map(|work| check(core.clone(), work)));
-                    if full && running.len() < at_once {
-                        continue;
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "results to verify could not be claimed; trying again"),
-            }
-        }
-        tokio::select! {
-            Some(()) = running.next(), if !running.is_empty() => {}
-            () = core.0.wake.verify.notified(), if running.len() < at_once => {}
-            () = tokio::time::sleep(SLOW_LOOK) => {}
-        }
-    }
+    let claim = |room| {
+        let (store, settings) = (&core.0.store, &core.0.settings);
+        store.claim_verifications(core.0.checker.systems(), room, settings.check_hold)
+    };
+    checking::keep_busy(core.0.settings.checks, &core.0.wake.verify, claim, |work| check(core.clone(), work)).await;
 }
 
 async fn check(core: Core, work: VerificationWork) {

@@ -18,6 +18,9 @@ use crate::script::Script;
 /// How often a busy call looks at the clock and at its cancel.
 const STEP: Duration = Duration::from_millis(5);
 
+/// How long a signal that a thread sends to its own process may take to reach that thread. Generous.
+const SIGNAL_STRIKES_WITHIN: Duration = Duration::from_secs(1);
+
 /// Bytes that announce a frame of 4 GiB.
 const GARBAGE: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0x0f, 0xde, 0xad];
 
@@ -112,10 +115,11 @@ fn fail(script: &Script) -> Result<(), Failure> {
     }
 }
 
-/// Sends a signal to this process, and waits for it to strike.
+/// Sends a signal to this process, and waits for it to strike: it may reach another thread first.
 fn signal(signal: Signal) {
     // The kernel lets every process signal itself.
     let _ = kill_process(getpid(), signal);
+    thread::sleep(SIGNAL_STRIKES_WITHIN);
 }
 
 /// Takes `millis` of time, telling progress through `tell` (done of total milliseconds), and heeds a cancel.

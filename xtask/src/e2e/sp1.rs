@@ -3,6 +3,7 @@
 //! One prover process stays warm over all scenarios, so a restart of it shows.
 
 mod client;
+mod conformance;
 mod forged;
 mod network;
 mod scenarios;
@@ -24,9 +25,34 @@ pub(crate) struct Args {
     /// Only one core proof, with the coordinator killed meanwhile.
     #[arg(long)]
     core: bool,
+    /// The contract's checklist instead, row by row. Makes one core and one compressed proof.
+    #[arg(long, conflicts_with = "core")]
+    conformance: bool,
+    /// Idle, polled and restarted for as long as the checklist says: an hour and a half more.
+    #[arg(long, requires = "conformance")]
+    long: bool,
+    /// Uses the proofs of the last run instead of making new ones.
+    #[arg(long)]
+    recorded: bool,
+    /// Lets the client of another release of sp1-sdk, one in provers/sp1-clients, ask too. May be repeated.
+    #[arg(long, value_name = "VERSION", conflicts_with = "core")]
+    sdk: Vec<String>,
+    /// Is a prover that gives the proofs in this folder again; the checklist's network starts it.
+    #[arg(long, hide = true, value_name = "FOLDER", exclusive = true)]
+    replay_prover: Option<std::path::PathBuf>,
 }
 
 pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
+    if let Some(folder) = &args.replay_prover {
+        return conformance::replay_prover(folder);
+    }
+    let options = conformance::Options { long: args.long, recorded: args.recorded, sdks: &args.sdk };
+    if args.conformance {
+        return conformance::run(env, options);
+    }
+    if !args.sdk.is_empty() {
+        return conformance::run_releases(env, options);
+    }
     let tally = scenarios(env, args.core)?;
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
     ensure!(tally.failed == 0, "{} scenarios failed", tally.failed);

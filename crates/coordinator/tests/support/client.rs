@@ -62,8 +62,8 @@ pub(crate) struct Wish {
     domain: Bytes,
 }
 
-/// A program that is registered under its own id.
-pub(crate) fn id_of(id: &[u8]) -> Bytes {
+/// An id as messages have it.
+fn id_of(id: &[u8]) -> Bytes {
     Bytes::copy_from_slice(id)
 }
 
@@ -326,6 +326,8 @@ fn patient<T>(answer: Answer<T>) -> Result<T, String> {
         Code::Unavailable | Code::DeadlineExceeded | Code::Internal | Code::Aborted | Code::Cancelled => {
             status.to_string()
         }
+        // A connection that broke under an open call. `sp1-sdk` 6 hands this on to its caller, who asks again.
+        Code::Unknown if status.message() == "transport error" => status.to_string(),
         _ => panic!("clients give up on this: {status:?}"),
     })
 }

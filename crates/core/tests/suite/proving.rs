@@ -206,9 +206,24 @@ async fn a_busy_worker_is_given_the_next_task_ahead_and_loses_it_to_an_idle_one<
 
 async fn a_reservation_stays_when_the_idle_worker_may_not_have_it<A: Adapter>() {
     let network = Network::start().await;
-    let mut failed = Worker::<A>::join(&network, 1).await;
+    let mut core_only = profile(1);
+    core_only
+        .capabilities
+        .retain(|capability| capability.kind.as_str() == "core");
+    let mut failed = Worker::<A>::join_as(&network, core_only, Vec::new()).await;
     let request = network.submit().await;
     let task = failed.lease().await;
+    failed
+        .fail(
+            &network,
+            task.token,
+            Failure::new(FailureClass::Transient, "no network"),
+        )
+        .await;
+    // Goes first, and is not for the worker that is idle from now on.
+    let mut urgent = network.ask().kind("compressed");
+    urgent.submission.priority = 100;
+    let urgent = urgent.submit().await;
     let mut busy = Worker::<A>::join_as(
         &network,
         hierophant_domain::worker::WorkerProfile {
@@ -218,18 +233,9 @@ async fn a_reservation_stays_when_the_idle_worker_may_not_have_it<A: Adapter>() 
         Vec::new(),
     )
     .await;
-    let other = network.submit().await;
     let running = busy.lease().await;
-    assert_eq!(running.request, other);
-    failed
-        .fail(
-            &network,
-            task.token,
-            Failure::new(FailureClass::Transient, "no network"),
-        )
-        .await;
     let ahead = busy.lease().await;
-    assert_eq!(ahead.request, request);
+    assert_eq!((running.request, ahead.request), (urgent, request));
     // The dispatcher looks again with each of these: it must not take the task to and fro.
     network.time_is_looked_at().await;
     network.time_is_looked_at().await;

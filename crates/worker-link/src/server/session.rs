@@ -380,7 +380,11 @@ impl Stream {
             Settled::Report(token, outcome) => {
                 self.reporting.remove(&token);
                 match outcome {
-                    Ok(Fence::Pass | Fence::Repeated) => self.send(write::acknowledged(token)).await,
+                    Ok(Fence::Pass | Fence::Repeated) => {
+                        self.send(write::acknowledged(token)).await?;
+                        hierophant_core::failpoint::pass("result-acknowledged");
+                        Ok(())
+                    }
                     Ok(Fence::Gone) => self.send(write::revoked(token, "the lease had ended")).await,
                     Err(error @ (CoreError::Invalid(_) | CoreError::NotFound(_) | CoreError::NotAllowed(_))) => {
                         self.send(write::revoked(token, &error.to_string())).await

@@ -17,11 +17,12 @@ use tokio::{
 pub(super) struct Client {
     program: PathBuf,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Client {
     pub(super) fn new(program: &Path, rpc: &str, elf: &Path) -> Self {
-        let client = Self { program: program.to_owned(), arguments: Vec::new() };
+        let client = Self { program: program.to_owned(), arguments: Vec::new(), variables: Vec::new() };
         client.with(&["--rpc", rpc, "--elf", &elf.to_string_lossy()])
     }
 
@@ -31,10 +32,17 @@ impl Client {
         self
     }
 
+    /// One more variable of its environment.
+    pub(super) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts it.
     pub(super) fn start(&self) -> Result<Conversation> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

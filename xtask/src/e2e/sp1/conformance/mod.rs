@@ -1,0 +1,242 @@
+//! `cargo xtask e2e sp1 --conformance`: the contract's checklist, row by row, on real processes.
+//!
+//! Three networks, one after the other: a real one that makes one proof of each kind; one whose prover is the mock, for all
+//! that needs no real proof; and one that checks for real and replays the proofs, for what the stock SDK shows. What must
+//! stay true: a row says what was seen and passes only if it was.
+
+mod checklist;
+mod mocked;
+mod raw;
+mod record;
+mod release;
+mod replay;
+mod rows;
+mod stock;
+mod tap;
+/// Messages as published clients encode and decode them: those that the door's own tests are written with.
+#[path = "../../../../../crates/door-sp1/tests/conformance/support/wire.rs"]
+#[allow(dead_code, reason = "the door's tests and these each use their part of it")]
+mod wire;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+
+pub(super) use self::replay::run as replay_prover;
+use self::{
+    checklist::Checklist,
+    mocked::Mocked,
+    raw::Ledger,
+    rows::{artifacts, connection, ecosystem, encrypted, programs, queries, requests, sdk, statuses},
+    stock::Stock,
+};
+use super::network::Network;
+use crate::{
+    build_prover,
+    env::{Env, Workspace},
+    process,
+    stage::Tally,
+};
+
+/// How long processes may take to be gone at the end.
+const END_WITHIN: Duration = Duration::from_mins(1);
+/// What the snark kinds need.
+const CIRCUITS: &str = "circuit files for plonk and groth16 (and --sdk for 6.1.0 and 6.4.0)";
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options<'a> {
+    /// Rows 3, 4 and 5 take their full time.
+    pub(super) long: bool,
+    /// The proofs are those of the last run.
+    pub(super) recorded: bool,
+    /// Other releases of the SDK.
+    pub(super) sdks: &'a [String],
+}
+
+/// Runs all rows, prints the table, and fails if a row failed.
+pub(super) fn run(env: &Env, options: Options<'_>) -> Result<()> {
+    let releases = build(env, options)?;
+    let tally = block_on(all(env, options, &releases))?;
+    println!("\n{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+    ensure!(tally.failed == 0, "{} rows failed", tally.failed);
+    Ok(())
+}
+
+/// Runs the clients of other releases alone.
+pub(super) fn run_releases(env: &Env, options: Options<'_>) -> Result<()> {
+    let releases = build(env, options)?;
+    block_on(async {
+        let mut list = Checklist::default();
+        let (folder, ledger) = (recordings(env)?, Ledger::default());
+        proofs(env, options, &folder, &ledger, &mut list, &["core"]).await;
+        let stock = Stock::start(env, &folder, &ledger).await?;
+        for (version, program) in &releases {
+            let shown = release::run(&stock, program, &guest(env)).await.with_context(|| format!("sp1-sdk {version}"))?;
+            println!("sp1-sdk {version}: {shown}");
+        }
+        stock.cluster.finish(END_WITHIN).await;
+        anyhow::Ok(())
+    })?
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = work => Ok(done),
+            () = process::until_interrupted() => anyhow::bail!("interrupted"),
+        }
+    })
+}
+
+/// Builds everything that runs; gives the programs of other releases.
+fn build<'a>(env: &Env, options: Options<'a>) -> Result<Vec<(&'a str, PathBuf)>> {
+    let packages = ["hierophant", "contemplant", "prover-mock"].map(|name| ["--package", name]).concat();
+    process::run(env.cargo(&Workspace::Main)?.args(["build", "--locked"]).args(packages))?;
+    build_prover::build(env, "sp1")?;
+    options.sdks.iter().map(|version| Ok((version.as_str(), release::build(env, version)?))).collect()
+}
+
+async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> Tally {
+    let (mut list, ledger) = (Checklist::default(), Ledger::default());
+    let folder = match recordings(env) {
+        Ok(folder) => folder,
+        Err(error) => {
+            list.run(30, async { Err(error) }).await;
+            return list.finish();
+        }
+    };
+    proofs(env, options, &folder, &ledger, &mut list, &replay::KINDS).await;
+    list.needs(30, CIRCUITS);
+    match Mocked::start(env, &ledger).await {
+        Ok(mut mocked) => {
+            bytes_rows(&mut mocked, options.long, &mut list).await;
+            mocked.cluster.finish(END_WITHIN).await;
+        }
+        Err(error) => list.run(2, async { Err(error.context("the network with the mock")) }).await,
+    }
+    list.run(1, encrypted::encrypted(env)).await;
+    match Stock::start(env, &folder, &ledger).await {
+        Ok(mut stock) => {
+            sdk_rows(&mut stock, options.long, &mut list).await;
+            for (version, program) in releases {
+                let run = async {
+                    let shown = release::run(&stock, program, &guest(env)).await;
+                    shown.map(|shown| format!("SDK {version}: {shown}")).with_context(|| format!("SDK {version}"))
+                };
+                list.run(30, run).await;
+            }
+            stock.cluster.finish(END_WITHIN).await;
+        }
+        Err(error) => list.run(17, async { Err(error.context("the network for the SDK")) }).await,
+    }
+    list.run(40, statuses_known(&ledger)).await;
+    list.needs(49, "tokens for clients, which the door does not look at yet");
+    list.needs(50, "client certificates, which the ports do not ask for yet");
+    list.finish()
+}
+
+/// Where proofs are kept between runs.
+fn recordings(env: &Env) -> Result<PathBuf> {
+    let cache = env.tools().parent().context("the cache is a folder")?.join("sp1-conformance");
+    std::fs::create_dir_all(&cache).with_context(|| format!("could not create {}", cache.display()))?;
+    // Names that an earlier run let go must hold again.
+    match std::fs::remove_dir_all(cache.join("released")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("could not clear the cache"),
+        _ => Ok(cache),
+    }
+}
+
+fn guest(env: &Env) -> PathBuf {
+    env.root().join("guests/sp1/elf/fibonacci.elf")
+}
+
+/// Makes the real proofs, or looks for those of the last run.
+async fn proofs(env: &Env, options: Options<'_>, folder: &Path, ledger: &Ledger, list: &mut Checklist, kinds: &[&str]) {
+    if options.recorded {
+        for kind in kinds {
+            list.run(30, async { record::found(folder, kind) }).await;
+        }
+        return;
+    }
+    let network = Network::start(env).await;
+    for kind in kinds {
+        list.run(30, record::prove(&network, folder, kind, ledger)).await;
+    }
+    network.finish().await;
+}
+
+/// The rows that need no real proof.
+async fn bytes_rows(mocked: &mut Mocked, long: bool, list: &mut Checklist) {
+    list.run(2, connection::one_url(mocked)).await;
+    list.run(6, artifacts::double_offset(mocked)).await;
+    list.run(7, artifacts::plain_offset(mocked)).await;
+    list.run(8, artifacts::compressed_or_bare(mocked)).await;
+    list.run(9, artifacts::large(mocked)).await;
+    list.run(10, artifacts::interrupted(mocked)).await;
+    list.run(11, artifacts::types(mocked)).await;
+    list.run(12, programs::unknown(mocked)).await;
+    list.run(14, programs::again(mocked)).await;
+    list.run(15, programs::another_elf(mocked)).await;
+    list.run(16, programs::survive(mocked)).await;
+    list.run(20, requests::private(mocked)).await;
+    list.run(21, requests::terms(mocked)).await;
+    list.run(22, requests::provers(mocked)).await;
+    list.run(23, requests::lengths(mocked)).await;
+    list.run(24, requests::signatures(mocked)).await;
+    list.run(25, requests::tampered(mocked)).await;
+    list.run(26, requests::lost_reply(mocked)).await;
+    list.run(27, requests::at_once(mocked)).await;
+    list.run(28, requests::versions(mocked)).await;
+    list.run(29, requests::unregistered(mocked)).await;
+    list.run(31, statuses::at_once(mocked)).await;
+    list.run(34, statuses::race(mocked)).await;
+    list.run(37, statuses::limits(mocked)).await;
+    list.run(38, statuses::crash(mocked)).await;
+    list.run(39, statuses::late(mocked)).await;
+    list.run(41, statuses::unknown(mocked)).await;
+    list.run(42, statuses::cancel(mocked)).await;
+    list.run(43, queries::schemas(mocked)).await;
+    list.run(44, queries::complete(mocked)).await;
+    list.run(45, queries::filters(mocked)).await;
+    list.run(46, queries::balance(mocked)).await;
+    list.run(47, queries::sizes(mocked)).await;
+    list.run(48, ecosystem::proposer(mocked)).await;
+    list.run(3, connection::idle(mocked, long)).await;
+    list.run(4, connection::connection_per_call(mocked, long)).await;
+}
+
+/// The rows that the stock SDK shows.
+async fn sdk_rows(stock: &mut Stock, long: bool, list: &mut Checklist) {
+    let slow = sdk::begin_long(stock).await;
+    list.run(1, encrypted::plain(stock)).await;
+    list.run(12, sdk::registers(stock)).await;
+    list.run(13, sdk::second_run(stock)).await;
+    list.run(18, sdk::reserved(stock)).await;
+    list.run(17, sdk::auction(stock)).await;
+    list.run(19, sdk::hosted(stock)).await;
+    list.run(20, sdk::private(stock)).await;
+    list.run(25, sdk::tampered(stock)).await;
+    list.run(26, sdk::lost_reply(stock)).await;
+    list.run(35, sdk::bytes(stock)).await;
+    list.run(36, sdk::panic(stock)).await;
+    list.run(37, sdk::limits(stock)).await;
+    list.run(42, sdk::cancel_and_details(stock)).await;
+    list.run(43, sdk::details_fulfilled(stock)).await;
+    list.run(32, sdk::busy(stock)).await;
+    list.run(5, sdk::restart(stock, long)).await;
+    list.run(33, sdk::end_long(stock, slow)).await;
+}
+
+/// Row 40: over every status that any client of this run was told.
+async fn statuses_known(ledger: &Ledger) -> Result<String> {
+    let told = ledger.told();
+    ensure!(told.status_replies > 0, "no status was asked for");
+    let known = told.statuses.iter().all(|(fulfillment, execution)| (1..=4).contains(fulfillment) && (1..=3).contains(execution));
+    ensure!(known, "these statuses left the server: {:?}", told.statuses);
+    Ok(format!("{} replies (fulfilment, execution): {:?}", told.status_replies, told.statuses))
+}
