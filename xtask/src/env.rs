@@ -69,6 +69,11 @@ impl Env {
         self.cache.join("tools")
     }
 
+    /// The folder of databases that the benchmarks generate once.
+    pub(crate) fn bench_cache(&self) -> PathBuf {
+        self.cache.join("bench")
+    }
+
     /// The folder of a workspace.
     pub(crate) fn folder(&self, workspace: &Workspace) -> PathBuf {
         match workspace {

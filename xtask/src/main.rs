@@ -3,6 +3,7 @@
 //! Owns the command line alone. Each routine is a module with `Args` and `run`; to add one, declare its module and
 //! add one line to [`Routine`] and one to [`Routine::run`].
 
+mod bench;
 mod build_prover;
 mod ci;
 mod demo;
@@ -56,6 +57,8 @@ enum Routine {
     BuildProver(build_prover::Args),
     /// Hold any prover executable against the prover protocol.
     ProverConformance(prover_conformance::Args),
+    /// Measure the programs as they are run, beside what the machine itself can do.
+    Bench(bench::Args),
     /// Run the stages of continuous integration.
     Ci(ci::Args),
 }
@@ -72,6 +75,7 @@ impl Routine {
             Self::Docs(args) => docs::run(env, args),
             Self::BuildProver(args) => build_prover::run(env, args),
             Self::ProverConformance(args) => prover_conformance::run(args),
+            Self::Bench(args) => bench::run(env, args),
             Self::Ci(args) => ci::run(env, args),
         }
     }

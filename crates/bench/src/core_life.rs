@@ -53,7 +53,9 @@ pub(crate) async fn with_load_workers(options: &Options) -> Result<()> {
     let machine = Machine::measure().await?;
     let folder = tempfile::tempdir()?;
     let host = Host::start(folder.path(), &host::settings(folder.path(), &options.log)?).await?;
-    let workers = (0..WORKERS).map(|_| load_worker(&host.grpc, None)).collect::<Result<Vec<_>>>()?;
+    let workers = (0..WORKERS)
+        .map(|_| load_worker(&host.grpc, None))
+        .collect::<Result<Vec<_>>>()?;
     host.workers(WORKERS).await?;
     let pids: Vec<u32> = workers.iter().map(OwnChild::pid).collect();
     let measured = measure(&host, options, &pids).await?;
@@ -70,11 +72,17 @@ pub(crate) async fn with_contemplants(options: &Options) -> Result<()> {
     let machine = Machine::measure().await?;
     let folder = tempfile::tempdir()?;
     let host = Host::start(folder.path(), &host::settings(folder.path(), &options.log)?).await?;
-    let mut workers = (0..WORKERS).map(|n| contemplant(&folder, &host.grpc, n)).collect::<Result<Vec<_>>>()?;
+    let mut workers = (0..WORKERS)
+        .map(|n| contemplant(&folder, &host.grpc, n))
+        .collect::<Result<Vec<_>>>()?;
     workers.iter_mut().for_each(Node::start);
     host.workers(WORKERS).await?;
     let mut pids: Vec<u32> = workers.iter_mut().map(|worker| worker.process().pid()).collect();
-    pids.extend(pids.clone().iter().flat_map(|pid| process::children(*pid, "prover-mock")));
+    pids.extend(
+        pids.clone()
+            .iter()
+            .flat_map(|pid| process::children(*pid, "prover-mock")),
+    );
     let measured = measure(&host, options, &pids).await?;
     rate("requests fulfilled", measured, Target::None, &machine);
     for worker in &mut workers {
@@ -86,7 +94,12 @@ pub(crate) async fn with_contemplants(options: &Options) -> Result<()> {
 /// Starts a load worker.
 pub(crate) fn load_worker(grpc: &str, times: Option<&std::path::Path>) -> Result<OwnChild> {
     let mut arguments: Vec<String> = ["worker", "--coordinator", grpc].map(str::to_owned).into();
-    arguments.extend(["--slots".to_owned(), SLOTS.to_string(), "--prefetch".to_owned(), "0".to_owned()]);
+    arguments.extend([
+        "--slots".to_owned(),
+        SLOTS.to_string(),
+        "--prefetch".to_owned(),
+        "0".to_owned(),
+    ]);
     if let Some(times) = times {
         arguments.extend(["--times".to_owned(), host::text(times)?]);
     }
@@ -101,8 +114,12 @@ fn contemplant(folder: &TempDir, grpc: &str, number: usize) -> Result<Node> {
         table.remove("system");
         table.remove("calls");
     }
-    node.set("coordinator", grpc).set("http_port", 0).set("slots", CONTEMPLANT_SLOTS).set("prefetch", CONTEMPLANT_SLOTS);
-    node.set("provers", Value::Array(vec![prover])).set("log", Value::Table(toml! { filter = "warn" }));
+    node.set("coordinator", grpc)
+        .set("http_port", 0)
+        .set("slots", CONTEMPLANT_SLOTS)
+        .set("prefetch", CONTEMPLANT_SLOTS);
+    node.set("provers", Value::Array(vec![prover]))
+        .set("log", Value::Table(toml! { filter = "warn" }));
     Ok(node)
 }
 
@@ -195,7 +212,10 @@ impl Used {
         let own = std::process::id();
         Self {
             coordinator: processor_time(own),
-            verifiers: process::children(own, "prover-mock").into_iter().map(processor_time).sum(),
+            verifiers: process::children(own, "prover-mock")
+                .into_iter()
+                .map(processor_time)
+                .sum(),
             workers: workers.iter().copied().map(processor_time).sum(),
         }
     }

@@ -21,9 +21,9 @@ use toml::Value;
 use crate::{
     Options,
     figure::{Target, figure, heading, per_second, percentile, rate, say},
-    host, made_up,
+    host,
     machine::Machine,
-    process,
+    made_up, process,
     sp1_client::{Client, MOCK_SYSTEM, body},
 };
 
@@ -38,7 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn run(options: &Options) -> Result<()> {
     heading("SP1 door: requests accepted durably, every signature checked");
     let machine = Machine::measure().await?;
-    for (execute, words) in [(false, "verify.max_cycles = 0"), (true, "each program run beside, as by default")] {
+    for (execute, words) in [
+        (false, "verify.max_cycles = 0"),
+        (true, "each program run beside, as by default"),
+    ] {
         say(&format!("   with {words}:"));
         let folder = tempfile::tempdir()?;
         let (mut node, grpc) = coordinator(folder.path(), options, execute).await?;
@@ -95,7 +98,10 @@ async fn presigned(clients: &[Client]) -> Result<Vec<Vec<SignedRequest>>> {
         for _ in 0..LANES {
             let (client, domain, own, left) = (client.clone(), domain.clone(), Arc::clone(&own), Arc::clone(&left));
             lanes.spawn(async move {
-                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                    .is_ok()
+                {
                     let uri = client.upload(ArtifactType::Stdin, vec![7; 200]).await?;
                     let requests = [1, 2].map(|mode| client.signed(&body(&domain, uri.clone(), mode, 7)));
                     own.lock().unwrap_or_else(PoisonError::into_inner).extend(requests);
@@ -108,7 +114,10 @@ async fn presigned(clients: &[Client]) -> Result<Vec<Vec<SignedRequest>>> {
         }
         signed.push(std::mem::take(&mut *own.lock().unwrap_or_else(PoisonError::into_inner)));
     }
-    say(&format!("   {INPUTS} inputs uploaded and signed for in {:.1} s", begun.elapsed().as_secs_f64()));
+    say(&format!(
+        "   {INPUTS} inputs uploaded and signed for in {:.1} s",
+        begun.elapsed().as_secs_f64()
+    ));
     Ok(signed)
 }
 
@@ -138,7 +147,12 @@ async fn requests(machine: &Machine, clients: &[Client], signed: Vec<Vec<SignedR
     ids.sort();
     ids.dedup();
     ensure!(ids.len() == count, "{} requests of {count} were accepted", ids.len());
-    rate("RequestProof, signed beforehand", per_second(count as u64, took), Target::AtLeast(2_000.0), machine);
+    rate(
+        "RequestProof, signed beforehand",
+        per_second(count as u64, took),
+        Target::AtLeast(2_000.0),
+        machine,
+    );
     let mut times: Vec<Duration> = taken.iter().map(|(_, time)| *time).collect();
     times.sort();
     figure("its time, p50", percentile(&times, 0.5), "ms", Target::None);

@@ -56,11 +56,34 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]
     let offered = count as f64 / took.as_secs_f64();
     say(&format!("   {count} requests, {offered:.0}/s offered"));
-    ensure!(offered > 0.9 * 500.0, "the submitter did not keep its rate: the machine is too busy");
-    figure("accepted to lease here, p50", percentile(&waits, 0.5), "ms", Target::AtMost(2.0));
-    figure("accepted to lease here, p99", percentile(&waits, 0.99), "ms", Target::AtMost(10.0));
-    figure("submitted (its fsync included) to lease here, p50", percentile(&wholes, 0.5), "ms", Target::None);
-    figure("submitted (its fsync included) to lease here, p99", percentile(&wholes, 0.99), "ms", Target::None);
+    ensure!(
+        offered > 0.9 * 500.0,
+        "the submitter did not keep its rate: the machine is too busy"
+    );
+    figure(
+        "accepted to lease here, p50",
+        percentile(&waits, 0.5),
+        "ms",
+        Target::AtMost(2.0),
+    );
+    figure(
+        "accepted to lease here, p99",
+        percentile(&waits, 0.99),
+        "ms",
+        Target::AtMost(10.0),
+    );
+    figure(
+        "submitted (its fsync included) to lease here, p50",
+        percentile(&wholes, 0.5),
+        "ms",
+        Target::None,
+    );
+    figure(
+        "submitted (its fsync included) to lease here, p99",
+        percentile(&wholes, 0.99),
+        "ms",
+        Target::None,
+    );
     host.finish().await
 }
 

@@ -12,9 +12,7 @@ use hierophant_core::{
     Core,
     ports::{Clients as _, Operators as _, Registration, Submission},
 };
-use hierophant_domain::{
-    ArtifactId, BlobRef, Input, Limits, Millis, Name, Requester, request::ProgramRef,
-};
+use hierophant_domain::{ArtifactId, BlobRef, Input, Limits, Millis, Name, Requester, request::ProgramRef};
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use toml::{Table, Value, toml};
@@ -104,19 +102,38 @@ impl Host {
         };
         let written: serde_json::Value = serde_json::from_slice(&std::fs::read(addresses)?)?;
         let grpc = written["grpc"].as_str().context("no gRPC address")?;
-        Ok(Self { core, grpc: format!("http://{grpc}"), stop, ended })
+        Ok(Self {
+            core,
+            grpc: format!("http://{grpc}"),
+            stop,
+            ended,
+        })
     }
 
     /// Whose requests all of them are.
     pub(crate) fn requester() -> Requester {
-        Requester { door: Name::literal("bench"), principal: vec![1; 20] }
+        Requester {
+            door: Name::literal("bench"),
+            principal: vec![1; 20],
+        }
     }
 
     /// Uploads the made-up program and has it registered.
     pub(crate) async fn program(&self) -> Result<ArtifactId> {
-        let created = self.core.create_artifact(Self::requester(), Name::literal("program"), false).await?;
-        let put = reqwest::Client::new().put(&created.put_url).body(made_up::program()).send().await?;
-        ensure!(put.status().is_success(), "the program was not taken: {}", put.text().await?);
+        let created = self
+            .core
+            .create_artifact(Self::requester(), Name::literal("program"), false)
+            .await?;
+        let put = reqwest::Client::new()
+            .put(&created.put_url)
+            .body(made_up::program())
+            .send()
+            .await?;
+        ensure!(
+            put.status().is_success(),
+            "the program was not taken: {}",
+            put.text().await?
+        );
         let registration = Registration {
             owner: Self::requester(),
             system: Name::literal(made_up::SYSTEM),
@@ -136,9 +153,18 @@ impl Host {
             system: Name::literal(made_up::SYSTEM),
             kind: Name::literal(made_up::KIND),
             toolchain: Name::literal(made_up::TOOLCHAIN),
-            program: Some(ProgramRef { id: made_up::PROGRAM_ID.to_vec(), artifact: program }),
-            inputs: vec![Input { name: Name::literal("stdin"), blob: BlobRef::Inline(vec![7; 200]) }],
-            limits: Limits { cycles: Some(u64::MAX), gas: None },
+            program: Some(ProgramRef {
+                id: made_up::PROGRAM_ID.to_vec(),
+                artifact: program,
+            }),
+            inputs: vec![Input {
+                name: Name::literal("stdin"),
+                blob: BlobRef::Inline(vec![7; 200]),
+            }],
+            limits: Limits {
+                cycles: Some(u64::MAX),
+                gas: None,
+            },
             expected_public_values: None,
             private: false,
             execute: false,
@@ -153,7 +179,12 @@ impl Host {
         let waiting = async {
             loop {
                 let here = self.core.workers(false, 0, 100).await?;
-                if here.iter().filter(|worker| !worker.row.profile.capabilities.is_empty()).count() >= count {
+                if here
+                    .iter()
+                    .filter(|worker| !worker.row.profile.capabilities.is_empty())
+                    .count()
+                    >= count
+                {
                     return Ok(());
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -165,6 +196,8 @@ impl Host {
     /// Stops it in order.
     pub(crate) async fn finish(self) -> Result<()> {
         self.stop.cancel();
-        timeout(PATIENCE, self.ended).await.context("the coordinator did not stop")??
+        timeout(PATIENCE, self.ended)
+            .await
+            .context("the coordinator did not stop")??
     }
 }

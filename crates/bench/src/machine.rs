@@ -9,10 +9,10 @@ use std::{
 };
 
 use anyhow::Result;
-use tonic::transport::Endpoint;
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tokio::{net::TcpListener as AsyncListener, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Endpoint;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::figure::{Target, figure, heading, per_second, say};
 
@@ -65,10 +65,25 @@ pub(crate) async fn run() -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     say(&format!("   {cores} cores"));
     let machine = Machine::measure().await?;
-    figure("appends of 4 KiB with an fsync each", machine.fsync_single, "/s", Target::None);
-    figure("appends of 4 KiB, one fsync for 64", machine.fsync_group, "/s", Target::None);
+    figure(
+        "appends of 4 KiB with an fsync each",
+        machine.fsync_single,
+        "/s",
+        Target::None,
+    );
+    figure(
+        "appends of 4 KiB, one fsync for 64",
+        machine.fsync_group,
+        "/s",
+        Target::None,
+    );
     figure("TCP ping-pong of one byte", machine.ping_pong, "/s", Target::None);
-    figure("empty gRPC calls, client and server here", machine.unary, "/s", Target::None);
+    figure(
+        "empty gRPC calls, client and server here",
+        machine.unary,
+        "/s",
+        Target::None,
+    );
     Ok(())
 }
 
@@ -110,7 +125,9 @@ fn ping_pong() -> Result<f64> {
 
 async fn unary() -> Result<f64> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    reporter
+        .set_service_status("", tonic_health::ServingStatus::Serving)
+        .await;
     let listener = AsyncListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let server = tokio::spawn(

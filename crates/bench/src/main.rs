@@ -28,6 +28,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 
+/// As the coordinator's program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Cores that the load and the programs share, as far as the machine has as many.
 const THREADS: usize = 2;
 
@@ -159,7 +163,11 @@ fn all(options: &Options) -> Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("run").arg(name.get_name());
         command.args(["--seconds", &options.seconds.to_string(), "--log", &options.log]);
-        for (flag, value) in [("--cache", &options.cache), ("--sp1", &options.sp1), ("--elf", &options.elf)] {
+        for (flag, value) in [
+            ("--cache", &options.cache),
+            ("--sp1", &options.sp1),
+            ("--elf", &options.elf),
+        ] {
             if let Some(value) = value {
                 command.arg(flag).arg(value);
             }

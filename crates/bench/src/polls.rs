@@ -46,9 +46,19 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let mut node = coordinator(&home, &folder, options)?;
     let begun = Instant::now();
     let addresses = node.start_until_written("addresses.json", PATIENCE).await;
-    figure("start until both ports listen", begun.elapsed().as_secs_f64(), "s", Target::AtMost(1.0));
+    figure(
+        "start until both ports listen",
+        begun.elapsed().as_secs_f64(),
+        "s",
+        Target::AtMost(1.0),
+    );
     let pid = node.process().pid();
-    figure("memory after the start", process::memory_mib(pid, "VmRSS"), "MiB", Target::AtMost(200.0));
+    figure(
+        "memory after the start",
+        process::memory_mib(pid, "VmRSS"),
+        "MiB",
+        Target::AtMost(200.0),
+    );
     let grpc = format!("http://{}", addresses["grpc"].as_str().context("no gRPC address")?);
     let mut clients = Vec::new();
     for key in 1..=CONNECTIONS {
@@ -60,8 +70,18 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let cores = (process::processor_time(pid) - used.1).as_secs_f64() / used.0.elapsed().as_secs_f64();
     say(&format!("      coordinator: {cores:.2} cores"));
     paced(&clients, &ids, options).await?;
-    figure("memory after the polls", process::memory_mib(pid, "VmRSS"), "MiB", Target::AtMost(200.0));
-    figure("memory at its highest", process::memory_mib(pid, "VmHWM"), "MiB", Target::None);
+    figure(
+        "memory after the polls",
+        process::memory_mib(pid, "VmRSS"),
+        "MiB",
+        Target::AtMost(200.0),
+    );
+    figure(
+        "memory at its highest",
+        process::memory_mib(pid, "VmHWM"),
+        "MiB",
+        Target::None,
+    );
     node.terminate(PATIENCE).await;
     Ok(())
 }
@@ -77,7 +97,11 @@ fn cache(options: &Options) -> Result<PathBuf> {
 
 /// The coordinator's program on the generated database.
 fn coordinator(home: &tempfile::TempDir, database: &Path, options: &Options) -> Result<Node> {
-    let mut node = Node::new("hierophant", process::beside("hierophant")?, home.path().join("coordinator"));
+    let mut node = Node::new(
+        "hierophant",
+        process::beside("hierophant")?,
+        home.path().join("coordinator"),
+    );
     let mut settings = host::settings(home.path(), &options.log)?;
     settings.remove("data_directory");
     settings.insert("provers".to_owned(), Value::Array(vec![host::verifier(MOCK_SYSTEM)?]));
@@ -94,7 +118,11 @@ fn coordinator(home: &tempfile::TempDir, database: &Path, options: &Options) -> 
 async fn check(client: &Client, ids: &[Bytes]) -> Result<()> {
     for id in ids.iter().step_by(100) {
         let status = client.status(id.clone()).await?;
-        ensure!(status.fulfillment_status == 2, "an open request has the status {}", status.fulfillment_status);
+        ensure!(
+            status.fulfillment_status == 2,
+            "an open request has the status {}",
+            status.fulfillment_status
+        );
     }
     Ok(())
 }
@@ -124,7 +152,12 @@ async fn unpaced(machine: &Machine, clients: &[Client], ids: &[Bytes], options: 
     for lane in lanes.join_all().await {
         count += lane?;
     }
-    rate("status polls, 128 in flight", per_second(count, begun.elapsed()), Target::AtLeast(20_000.0), machine);
+    rate(
+        "status polls, 128 in flight",
+        per_second(count, begun.elapsed()),
+        Target::AtLeast(20_000.0),
+        machine,
+    );
     Ok(())
 }
 
@@ -159,8 +192,21 @@ async fn paced(clients: &[Client], ids: &[Bytes], options: &Options) -> Result<(
     }
     let took = start.elapsed();
     times.sort();
-    say(&format!("   {OFFERED} polls/s offered, {:.0}/s answered", per_second(times.len() as u64, took)));
-    figure("their time from when they were due, p50", percentile(&times, 0.5), "ms", Target::None);
-    figure("their time from when they were due, p99", percentile(&times, 0.99), "ms", Target::AtMost(5.0));
+    say(&format!(
+        "   {OFFERED} polls/s offered, {:.0}/s answered",
+        per_second(times.len() as u64, took)
+    ));
+    figure(
+        "their time from when they were due, p50",
+        percentile(&times, 0.5),
+        "ms",
+        Target::None,
+    );
+    figure(
+        "their time from when they were due, p99",
+        percentile(&times, 0.99),
+        "ms",
+        Target::AtMost(5.0),
+    );
     Ok(())
 }

@@ -25,7 +25,10 @@ impl OwnChild {
     pub(crate) fn start(arguments: &[String]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child = command.args(arguments).stdin(Stdio::piped()).spawn()?;
-        Ok(Self { stdin: child.stdin.take(), child })
+        Ok(Self {
+            stdin: child.stdin.take(),
+            child,
+        })
     }
 
     /// Its id.
@@ -80,17 +83,28 @@ pub(crate) fn processor_time(pid: u32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15, in ticks of 10 ms.
     let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 /// Ids of the running children of a process whose program has this name.
 pub(crate) fn children(parent: u32, name: &str) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let own = text.split_once('(').is_some_and(|(_, rest)| rest.starts_with(&format!("{name})")));
+        let own = text
+            .split_once('(')
+            .is_some_and(|(_, rest)| rest.starts_with(&format!("{name})")));
         let field = text.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
         own && field.and_then(|field| field.parse::<u32>().ok()) == Some(parent)
     })

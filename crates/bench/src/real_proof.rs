@@ -33,12 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn run(options: &Options) -> Result<()> {
     heading("Real proof: what the network adds to one core proof");
     let Some((prover, client, elf)) = programs(options) else {
-        say("   skipped: the SP1 prover is not built (`cargo xtask build-prover sp1`) or --sp1 and --elf are not given");
+        say(
+            "   skipped: the SP1 prover is not built (`cargo xtask build-prover sp1`) or --sp1 and --elf are not given",
+        );
         return Ok(());
     };
     let free = available_mib()?;
     if free < MEMORY_MIB {
-        say(&format!("   skipped: {MEMORY_MIB:.0} MiB of memory have to be free, {free:.0} are"));
+        say(&format!(
+            "   skipped: {MEMORY_MIB:.0} MiB of memory have to be free, {free:.0} are"
+        ));
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
@@ -56,7 +60,12 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     coordinator.terminate(PATIENCE).await;
     let local = ask(&client, &elf, &["local", "--mode", "core"], 21, "fulfilled").await?;
     let milliseconds = local["milliseconds"].as_f64().context("the client named no time")?;
-    figure("the SDK's own local proving of the same", milliseconds / 1000.0, "s", Target::None);
+    figure(
+        "the SDK's own local proving of the same",
+        milliseconds / 1000.0,
+        "s",
+        Target::None,
+    );
     Ok(())
 }
 
@@ -70,7 +79,10 @@ fn programs(options: &Options) -> Option<(PathBuf, PathBuf, PathBuf)> {
 fn available_mib() -> Result<f64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib: f64 = line.and_then(|rest| rest.split_whitespace().next()).context("no MemAvailable")?.parse()?;
+    let kib: f64 = line
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("no MemAvailable")?
+        .parse()?;
     Ok(kib / 1024.0)
 }
 
@@ -79,9 +91,12 @@ async fn coordinator(folder: &Path, prover: &Path, options: &Options) -> Result<
     let mut light = Table::new();
     light.insert("system".to_owned(), "sp1".into());
     light.insert("executable".to_owned(), host::text(prover)?.into());
-    node.set("grpc_port", 0).set("http_port", 0).set("log.filter", options.log.as_str());
+    node.set("grpc_port", 0)
+        .set("http_port", 0)
+        .set("log.filter", options.log.as_str());
     // One process: on a small machine two would take the prover's memory.
-    node.set("verify.processes", 1).set("provers", Value::Array(vec![Value::Table(light)]));
+    node.set("verify.processes", 1)
+        .set("provers", Value::Array(vec![Value::Table(light)]));
     let addresses = node.start_until_written("addresses.json", PATIENCE).await;
     let url = |name: &str| format!("http://{}", addresses[name].as_str().unwrap_or_default());
     Ok((node, url("grpc"), url("http")))
@@ -91,7 +106,9 @@ fn worker(folder: &Path, prover: &Path, grpc: &str) -> Result<Node> {
     let mut node = Node::new("worker", process::beside("contemplant")?, folder.join("worker"));
     let mut table = toml! { kinds = ["core"] };
     table.insert("executable".to_owned(), host::text(prover)?.into());
-    node.set("coordinator", grpc).set("http_port", 0).set("provers", Value::Array(vec![Value::Table(table)]));
+    node.set("coordinator", grpc)
+        .set("http_port", 0)
+        .set("provers", Value::Array(vec![Value::Table(table)]));
     Ok(node)
 }
 
@@ -104,8 +121,15 @@ async fn page(url: &str) -> Result<Json> {
 async fn ready(http: &str) -> Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < READY_WITHIN {
-        if page(&format!("{http}/contemplants")).await?.to_string().contains("\"core\"") {
-            say(&format!("   the prover is ready after {:.0} s", begun.elapsed().as_secs_f64()));
+        if page(&format!("{http}/contemplants"))
+            .await?
+            .to_string()
+            .contains("\"core\"")
+        {
+            say(&format!(
+                "   the prover is ready after {:.0} s",
+                begun.elapsed().as_secs_f64()
+            ));
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -116,8 +140,16 @@ async fn ready(http: &str) -> Result<()> {
 /// Runs the client on the stock SDK; gives the event that was waited for.
 async fn ask(client: &Path, elf: &Path, arguments: &[&str], number: u32, wanted: &str) -> Result<Json> {
     let mut command = Command::new(client);
-    command.args(arguments).arg("--elf").arg(elf).args(["--stdin-u32", &number.to_string()]);
-    let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true).spawn()?;
+    command
+        .args(arguments)
+        .arg("--elf")
+        .arg(elf)
+        .args(["--stdin-u32", &number.to_string()]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
     let stdout = child.stdout.take().context("standard output is piped")?;
     let talking = async {
         let (mut lines, mut found) = (BufReader::new(stdout).lines(), None);
@@ -130,7 +162,9 @@ async fn ask(client: &Path, elf: &Path, arguments: &[&str], number: u32, wanted:
         ensure!(child.wait().await?.success(), "the client failed");
         found.with_context(|| format!("the client never said {wanted:?}"))
     };
-    tokio::time::timeout(PROOF_WITHIN, talking).await.context("the proof did not come in time")?
+    tokio::time::timeout(PROOF_WITHIN, talking)
+        .await
+        .context("the proof did not come in time")?
 }
 
 /// Reads the times of the latest proof from the operators' pages.
@@ -147,7 +181,12 @@ async fn measured(http: &str) -> Result<()> {
     figure("accepted to fulfilled", total, "s", Target::None);
     figure("leased to delivered", leased, "s", Target::None);
     figure("the prover's own time", proving, "s", Target::None);
-    figure("accepted to fulfilled, without the prover's own time", total - proving, "s", Target::AtMost(1.0));
+    figure(
+        "accepted to fulfilled, without the prover's own time",
+        total - proving,
+        "s",
+        Target::AtMost(1.0),
+    );
     Ok(())
 }
 

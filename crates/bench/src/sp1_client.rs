@@ -41,7 +41,10 @@ pub(crate) struct Upload {
 impl Client {
     /// The account whose key is this byte repeated.
     pub(crate) async fn connect(url: &str, key: u8) -> Result<Self> {
-        let channel = Endpoint::from_shared(url.to_owned())?.tcp_nodelay(true).connect().await?;
+        let channel = Endpoint::from_shared(url.to_owned())?
+            .tcp_nodelay(true)
+            .connect()
+            .await?;
         Ok(Self {
             channel,
             http: reqwest::Client::new(),
@@ -58,13 +61,19 @@ impl Client {
     fn sign(&self, message: &[u8]) -> Bytes {
         let digest = eip191_hash_message(message);
         let (signature, parity) = self.key.sign_prehash_recoverable(digest.as_slice());
-        [signature.to_bytes().as_slice(), &[27 + parity.to_byte()]].concat().into()
+        [signature.to_bytes().as_slice(), &[27 + parity.to_byte()]]
+            .concat()
+            .into()
     }
 
     /// A body in its signed envelope.
     pub(crate) fn signed(&self, body: &impl Message) -> SignedRequest {
         let body: Bytes = body.encode_to_vec().into();
-        SignedRequest { format: 1, signature: self.sign(&body), body }
+        SignedRequest {
+            format: 1,
+            signature: self.sign(&body),
+            body,
+        }
     }
 
     async fn call<Q, A>(&self, method: &'static str, message: Q) -> Result<A, tonic::Status>
@@ -73,24 +82,38 @@ impl Client {
         A: Message + Default + Send + Sync + 'static,
     {
         let mut grpc = Grpc::new(self.channel.clone());
-        grpc.ready().await.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
+        grpc.ready()
+            .await
+            .map_err(|error| tonic::Status::unavailable(error.to_string()))?;
         let path = PathAndQuery::from_static(method);
-        let reply = grpc.unary(Request::new(message), path, ProstCodec::<Q, A>::default()).await?;
+        let reply = grpc
+            .unary(Request::new(message), path, ProstCodec::<Q, A>::default())
+            .await?;
         Ok(reply.into_inner())
     }
 
     /// Announces an upload.
     pub(crate) async fn announce(&self, kind: ArtifactType) -> Result<Upload> {
-        let request = CreateArtifactRequest { signature: self.sign(b"create_artifact"), artifact_type: kind.into() };
+        let request = CreateArtifactRequest {
+            signature: self.sign(b"create_artifact"),
+            artifact_type: kind.into(),
+        };
         let reply: CreateArtifactResponse = self.call("/artifact.ArtifactStore/CreateArtifact", request).await?;
-        Ok(Upload { uri: reply.artifact_uri, url: reply.artifact_presigned_url })
+        Ok(Upload {
+            uri: reply.artifact_uri,
+            url: reply.artifact_presigned_url,
+        })
     }
 
     /// Announces and uploads; gives the URI.
     pub(crate) async fn upload(&self, kind: ArtifactType, content: Vec<u8>) -> Result<String> {
         let upload = self.announce(kind).await?;
         let reply = self.http.put(&upload.url).body(content).send().await?;
-        ensure!(reply.status().is_success(), "an upload was refused: {}", reply.text().await?);
+        ensure!(
+            reply.status().is_success(),
+            "an upload was refused: {}",
+            reply.text().await?
+        );
         Ok(upload.uri)
     }
 
@@ -116,7 +139,9 @@ impl Client {
 
     /// The next nonce.
     pub(crate) async fn nonce(&self) -> Result<u64> {
-        let request = GetNonceRequest { address: self.address() };
+        let request = GetNonceRequest {
+            address: self.address(),
+        };
         let reply: GetNonceResponse = self.call("/network.ProverNetwork/GetNonce", request).await?;
         Ok(reply.nonce)
     }

@@ -113,7 +113,10 @@ fn result() -> proto::Result {
     };
     proto::Result {
         outputs: vec![
-            output("proof", made_up::proof(made_up::SYSTEM, made_up::KIND, made_up::TOOLCHAIN)),
+            output(
+                "proof",
+                made_up::proof(made_up::SYSTEM, made_up::KIND, made_up::TOOLCHAIN),
+            ),
             output("public_values", made_up::PUBLIC_VALUES.to_vec()),
         ],
         cycles: Some(1000),

@@ -62,6 +62,7 @@ impl Checker for Checks {
             program_id: job.program_id,
             public_values_sha256: job.public_values.map(|digest| digest.0.to_vec()).unwrap_or_default(),
             toolchain: job.toolchain.to_string(),
+            mock: job.mock,
         };
         let reply = self.call(&job.system, call, false).await?;
         if reply.valid {

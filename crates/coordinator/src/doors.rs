@@ -1,7 +1,7 @@
 //! The front doors' settings, from the operator's.
 
 use anyhow::Context as _;
-use hierophant_config::settings::hierophant::Settings;
+use hierophant_config::settings::hierophant::{Settings, Sp1Mode};
 use hierophant_domain::Name;
 use hierophant_door_sp1::{DoorSettings, U256};
 
@@ -10,7 +10,7 @@ pub(crate) fn sp1(settings: &Settings) -> anyhow::Result<DoorSettings> {
     let sp1 = &settings.sp1;
     let door = DoorSettings {
         toolchain: Name::new(&sp1.toolchain).context("sp1.toolchain")?,
-        modes: sp1.modes.iter().map(|mode| Name::literal(mode.as_str())).collect(),
+        modes: modes(settings),
         balance: sp1.balance.parse::<U256>().context("sp1.balance")?,
         max_deadline: settings.limits.max_deadline.into(),
         fulfilled_lifetime: settings.fulfilled_lifetime.into(),
@@ -20,4 +20,12 @@ pub(crate) fn sp1(settings: &Settings) -> anyhow::Result<DoorSettings> {
         Some(domain) => DoorSettings { domain: domain.0, ..door },
         None => door,
     })
+}
+
+/// The kinds that are served: those that the operator names, and all of them where they cost nothing.
+fn modes(settings: &Settings) -> Vec<Name> {
+    let named = settings.sp1.modes.as_slice();
+    let all = [Sp1Mode::Core, Sp1Mode::Compressed, Sp1Mode::Plonk, Sp1Mode::Groth16];
+    let served = if settings.mock_mode { &all[..] } else { named };
+    served.iter().map(|mode| Name::literal(mode.as_str())).collect()
 }

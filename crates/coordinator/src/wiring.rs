@@ -125,7 +125,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
             max_prover_failures: settings.retry.max_prover_failures,
             ..RetryPolicy::default()
         },
-        strikes: StrikePolicy { max_strikes: settings.workers.max_strikes, quarantine: Millis::from_secs(3600) },
+        strikes: StrikePolicy { max_strikes: settings.workers.max_strikes, quarantine: settings.workers.quarantine.into() },
         ..SqliteOptions::new(settings.database_file())
     };
     tokio::task::spawn_blocking(move || SqliteStore::open(options, Arc::new(SystemClock)))
@@ -149,6 +149,9 @@ fn core_settings(settings: &Settings, public_http_url: &str) -> CoreSettings {
         checks,
         check_hold: Millis::from(settings.verify.timeout).plus_secs(60),
         collect_after: settings.artifacts.collect_after.into(),
+        mock: settings.mock_mode,
+        inline_bytes: settings.limits.inline_artifact.bytes(),
+        guest_log_bytes: settings.limits.guest_log.bytes(),
         version: VERSION.to_owned(),
         ..CoreSettings::default()
     }

@@ -24,6 +24,12 @@ use crate::{
 const PROVE: &str = "prove";
 /// The label that names the toolchain (circuit) version.
 pub const TOOLCHAIN_LABEL: &str = "toolchain";
+/// The label that tells proofs from mock proofs.
+pub const PROOF_LABEL: &str = "proof";
+/// What a proof that proves something is called under [`PROOF_LABEL`].
+const REAL: &str = "real";
+/// What a proof that proves nothing is called under [`PROOF_LABEL`].
+pub(crate) const MOCK: &str = "mock";
 
 #[async_trait]
 impl Clients for Core {
@@ -63,7 +69,7 @@ impl Clients for Core {
     }
 
     async fn program(&self, door: Door, id: Vec<u8>) -> Result<Option<ProgramRow>> {
-        Ok(self.0.store.program(door, id).await?)
+        Ok(self.known_program(door, id).await?.map(|row| ProgramRow::clone(&row)))
     }
 
     async fn register_program(&self, registration: Registration) -> Result<ProgramRow> {
@@ -178,18 +184,22 @@ fn admit(core: &Core, submission: Submission) -> Result<NewRequest> {
         outcome: None,
         failure: None,
     };
-    let class = class_of(&request);
+    let class = class_of(core, &request);
     let task = root_task(&request, TaskId(Uuid::now_v7()), class);
     Ok(NewRequest { request, task })
 }
 
 /// What the worker that makes a request's proof must offer.
-pub(crate) fn class_of(request: &Request) -> TaskClass {
+pub(crate) fn class_of(core: &Core, request: &Request) -> TaskClass {
     TaskClass {
         role: Name::literal(PROVE),
         system: request.system.clone(),
         kind: request.kind.clone(),
-        labels: [(Name::literal(TOOLCHAIN_LABEL), request.toolchain.clone())].into(),
+        labels: [
+            (Name::literal(TOOLCHAIN_LABEL), request.toolchain.clone()),
+            (Name::literal(PROOF_LABEL), Name::literal(if core.0.settings.mock { MOCK } else { REAL })),
+        ]
+        .into(),
     }
 }
 
@@ -219,7 +229,7 @@ pub(crate) async fn reason(core: &Core, id: RequestId) -> Result<Option<String>>
             "a worker says that the program fails; it is being run here to find out".to_owned(),
         ));
     }
-    let waiting = why_waiting(&class_of(&request), &core.0.sessions.views());
+    let waiting = why_waiting(&class_of(core, &request), &core.0.sessions.views());
     Ok(waiting.or_else(|| {
         attempts
             .last()

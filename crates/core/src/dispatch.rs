@@ -176,15 +176,13 @@ pub(crate) async fn assigned(core: &Core, leased: &Leased) -> Result<AssignedTas
     let request = &leased.request;
     let mut inputs = Vec::with_capacity(request.inputs.len() + 1);
     if let Some(program) = &request.program {
-        inputs.push(
-            input(
-                core,
-                Name::literal("program"),
-                &BlobRef::Artifact(program.artifact),
-                leased,
-            )
-            .await?,
-        );
+        let (size, sha256) = core.known_blob(program.artifact).await?.unzip();
+        inputs.push(AssignedInput {
+            name: Name::literal("program"),
+            size: size.unwrap_or(0),
+            sha256,
+            source: InputSource::Url(core.lease_url(program.artifact, leased.attempt.token, request.deadline)),
+        });
     }
     for given in &request.inputs {
         inputs.push(input(core, given.name.clone(), &given.blob, leased).await?);
@@ -203,6 +201,8 @@ pub(crate) async fn assigned(core: &Core, leased: &Leased) -> Result<AssignedTas
             .map(|program| program.id.clone())
             .unwrap_or_default(),
         time_left: Millis(request.deadline.since(core.now()).0),
+        inline_bytes: core.0.settings.inline_bytes,
+        guest_log_bytes: core.0.settings.guest_log_bytes,
         upload_url,
         upload_token,
     })

@@ -13,6 +13,7 @@ pub mod error;
 mod execute;
 pub mod failpoint;
 mod gate;
+mod known;
 pub mod metric;
 mod operators;
 mod orphans;
@@ -27,7 +28,7 @@ mod urls;
 mod verify;
 mod workers;
 
-pub use clients::TOOLCHAIN_LABEL;
+pub use clients::{PROOF_LABEL, TOOLCHAIN_LABEL};
 pub use error::CoreError;
 pub use service::Core;
 pub use settings::CoreSettings;

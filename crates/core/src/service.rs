@@ -15,6 +15,7 @@ use crate::{
     dispatch,
     error::CoreError,
     execute, failpoint,
+    known::Known,
     ports::{CheckError, Checker},
     programs::SetUps,
     sessions::Sessions,
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) settings: CoreSettings,
     pub(crate) sessions: Sessions,
     pub(crate) set_ups: SetUps,
+    pub(crate) known: Known,
     pub(crate) wake: Wake,
 }
 
@@ -64,6 +66,7 @@ impl Core {
             settings,
             sessions: Sessions::default(),
             set_ups: SetUps::default(),
+            known: Known::default(),
             wake: Wake::default(),
         })))
     }

@@ -33,6 +33,12 @@ pub struct CoreSettings {
     pub collect_after: Millis,
     /// How long outputs of ended requests are kept.
     pub keep_ended: Millis,
+    /// Whether mock proofs are made of everything.
+    pub mock: bool,
+    /// Results up to this size travel and are kept inside their rows, in bytes.
+    pub inline_bytes: u64,
+    /// Bytes kept of what a program prints.
+    pub guest_log_bytes: u64,
     /// Release and commit, for workers' logs.
     pub version: String,
 }
@@ -54,6 +60,9 @@ impl Default for CoreSettings {
             check_hold: Millis::from_secs(15 * 60),
             collect_after: Millis::from_secs(24 * 3600),
             keep_ended: Millis::from_secs(7 * 24 * 3600),
+            mock: false,
+            inline_bytes: 16 * 1024,
+            guest_log_bytes: 64 * 1024,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

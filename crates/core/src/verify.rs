@@ -14,6 +14,7 @@ use hierophant_domain::{
 use hierophant_store::{CheckClaim, VerificationWork};
 
 use crate::{
+    clients::{MOCK, PROOF_LABEL},
     checking, metric,
     ports::{CheckError, CheckInput, Result, VerifyJob, VerifyReport},
     service::Core,
@@ -107,6 +108,7 @@ async fn verify(core: &Core, work: &VerificationWork) -> std::result::Result<Ver
             .unwrap_or_default(),
         public_values: expected,
         toolchain: request.toolchain.clone(),
+        mock: work.task.class.labels.get(&Name::literal(PROOF_LABEL)).is_some_and(|proof| proof.as_str() == MOCK),
     };
     match core.0.checker.verify(job).await? {
         VerifyReport::Valid(public_values) => Ok(Verification::Valid(
@@ -123,15 +125,11 @@ async fn program_input(
     request: &Request,
     program: &hierophant_domain::request::ProgramRef,
 ) -> std::result::Result<CheckInput, CheckError> {
-    let registered = core
-        .0
-        .store
-        .program(request.requester.door.clone(), program.id.clone())
-        .await;
+    let registered = core.known_program(request.requester.door.clone(), program.id.clone()).await;
     match registered {
         Ok(Some(row)) if !row.vk.is_empty() => Ok(CheckInput {
             name: Name::literal("vk"),
-            source: crate::ports::CheckSource::Inline(row.vk),
+            source: crate::ports::CheckSource::Inline(row.vk.clone()),
         }),
         Ok(Some(_) | None) => {
             let blob = hierophant_domain::BlobRef::Artifact(program.artifact);

@@ -29,7 +29,7 @@ impl Workers for Core {
         let mut kept = HashMap::new();
         for token in &leases {
             if let Some(lease) = self.0.store.lease(*token).await? {
-                kept.insert(*token, adopted(&profile, &lease, self.now()));
+                kept.insert(*token, adopted(self, &profile, &lease, self.now()));
             }
         }
         let (number, assignments) = self.0.sessions.open(profile, kept, self.now());
@@ -204,7 +204,10 @@ impl Core {
     async fn free_forgotten(&self, row: &WorkerRow, named: &[LeaseToken]) -> Result<()> {
         for attempt in row.leases.iter().filter(|attempt| !named.contains(&attempt.token)) {
             let reason = "its worker connected again without it";
-            if attempt.state == AttemptState::Reserved {
+            // Given by a coordinator that ended before it could tell, and never renewed: nobody tried anything.
+            let unheard_of = !self.0.sessions.holds(row.profile.id, attempt.token)
+                && attempt.lease_until == attempt.leased_at.plus(self.0.settings.link_grace);
+            if attempt.state == AttemptState::Reserved || unheard_of {
                 self.0.store.release(attempt.token, reason.to_owned()).await?;
             } else {
                 self.0
@@ -225,8 +228,8 @@ impl Core {
     }
 }
 
-fn adopted(profile: &WorkerProfile, lease: &LiveLease, now: Timestamp) -> Held {
-    let class = class_of(&lease.request);
+fn adopted(core: &Core, profile: &WorkerProfile, lease: &LiveLease, now: Timestamp) -> Held {
+    let class = class_of(core, &lease.request);
     let serving = profile
         .capabilities
         .iter()

@@ -201,6 +201,11 @@ impl Mock {
     }
 }
 
+/// The kind that a proof binds: a mock proof of this prover is one that no host takes for the real thing.
+fn bound_kind(kind: String, mock: bool) -> String {
+    if mock { format!("mock-{kind}") } else { kind }
+}
+
 impl Prover for Mock {
     fn hello(&self, hello: &Hello) -> Result<HelloReply, Failure> {
         if let Some(unknown) = hello.options.keys().find(|key| !OPTIONS.contains(&key.as_str())) {
@@ -236,8 +241,9 @@ impl Prover for Mock {
         })
     }
 
-    fn prove(&self, job: &JobContext, call: Prove) -> Result<ProveReply, Failure> {
+    fn prove(&self, job: &JobContext, mut call: Prove) -> Result<ProveReply, Failure> {
         let system = self.kind(&call.system, &call.kind)?;
+        call.kind = bound_kind(call.kind, call.mock);
         let inputs = self.inputs(job, &call.inputs)?;
         let script = &inputs.script;
         let lies = script.text("lie").is_some() && applies(script, "prove")?;
@@ -325,8 +331,9 @@ impl Prover for Mock {
         })
     }
 
-    fn verify(&self, job: &JobContext, call: Verify) -> Result<VerifyReply, Failure> {
+    fn verify(&self, job: &JobContext, mut call: Verify) -> Result<VerifyReply, Failure> {
         self.kind(&call.system, &call.kind)?;
+        call.kind = bound_kind(call.kind, call.mock);
         let proof = job.input(&call.inputs, "proof", MAX_INPUT_BYTES)?;
         let mut script = Script::default();
         let found = if let Some(vk) = job.optional_input(&call.inputs, "vk", MAX_INPUT_BYTES)? {

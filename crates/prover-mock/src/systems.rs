@@ -65,6 +65,7 @@ impl SystemArg {
             name: self.name.clone(),
             toolchain: self.toolchain.clone(),
             kinds: kinds.collect(),
+            mock_kinds: self.kinds.iter().filter(|kind| !kind.starts_with('!')).cloned().collect(),
         }
     }
 }

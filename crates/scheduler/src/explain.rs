@@ -11,8 +11,8 @@ use crate::view::WorkerView;
 pub fn why_waiting(class: &TaskClass, workers: &[WorkerView]) -> Option<String> {
     let serving: Vec<(&WorkerView, Resources)> =
         workers.iter().filter_map(|worker| Some((worker, worker.needs_of(class)?))).collect();
-    let title = title(class);
     if serving.is_empty() {
+        let title = title(class);
         return Some(match workers.len() {
             0 => format!("no worker is connected; start one that proves {title}"),
             n => format!("none of the {n} connected workers proves {title}"),
@@ -27,7 +27,7 @@ pub fn why_waiting(class: &TaskClass, workers: &[WorkerView]) -> Option<String> 
     }
     let least = serving.iter().map(|(_, needs)| needs.memory).min().unwrap_or(0);
     let space = if least == 0 { String::new() } else { format!(" with {} free", gigabytes(least)) };
-    Some(format!("no worker proves {title}{space}: {tally}"))
+    Some(format!("no worker proves {}{space}: {tally}", class.title()))
 }
 
 fn title(class: &TaskClass) -> String {

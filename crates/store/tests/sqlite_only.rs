@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::Folder;
-use hierophant_domain::RequestState;
+use hierophant_domain::{Execution, RequestState, job::ExecutionVerdict};
 use hierophant_store::{
     PAGE_MAX, RequestFilter, Store, StoreError, SystemClock,
     conformance::{Backend, World},
@@ -62,6 +62,42 @@ fn a_second_opening_is_refused_until_the_first_is_closed() {
     }
     drop(first);
     open(&folder).expect("opens");
+}
+
+/// The folder of a database that outlives its openings.
+struct Kept(Folder);
+
+#[async_trait::async_trait]
+impl Backend for Kept {
+    async fn open(
+        &self,
+        _: hierophant_store::conformance::Settings,
+        clock: Arc<dyn hierophant_store::Clock>,
+    ) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(SqliteOptions::new(self.0.database()), clock).expect("opens"))
+    }
+}
+
+/// Whoever claimed them is no more: checks do not wait for the ends of claims that hold for minutes.
+#[tokio::test]
+async fn claimed_checks_are_free_when_the_database_is_opened_again() {
+    let mut world = World::new(Box::new(Kept(Folder::new()))).await;
+    world.accept(|request| request.execution = Execution::Pending).await;
+    let before = world.execution().await;
+    world.reopen().await;
+    let execution = world.execution().await;
+    assert_ne!(execution.token, before.token);
+    let ended = ExecutionVerdict::Ended(hierophant_domain::Record::default());
+    assert!(!world.executed(&before, ended.clone()).await, "an earlier claim does not stand");
+    assert!(world.executed(&execution, ended).await);
+    let worker = world.worker(1).await;
+    let token = world.claim_one(worker).await.attempt.token;
+    world.deliver(token).await;
+    let before = world.verification().await;
+    world.reopen().await;
+    let verification = world.verification().await;
+    assert_ne!(verification.token, before.token);
+    assert_eq!((before.tries, verification.tries), (1, 2), "a check that kills its coordinator is counted");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use hierophant_prover_protocol::{host::ProverSpec, proto::Role};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use offer::wants_mock;
 pub use station::Booking;
 use station::Station;
 

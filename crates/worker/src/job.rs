@@ -138,6 +138,7 @@ async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
         }),
         output_dir: directory.path().to_string_lossy().into_owned(),
         program_id: std::mem::take(&mut lease.rest.program_id),
+        mock: crate::fleet::wants_mock(&lease.class.labels),
     };
     let began = Instant::now();
     let options = CallOptions {

@@ -20,6 +20,7 @@ use crate::{
 };
 
 /// What `e2e sp1` can be told.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only one core proof, with the coordinator killed meanwhile.

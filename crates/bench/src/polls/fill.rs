@@ -98,7 +98,10 @@ async fn fill(data: &Path) -> Result<Vec<[u8; 16]>> {
     let open = accept(&store, OPEN).await?;
     let counts = store.counts().await?;
     let count = |state: RequestState| counts.requests[state.code() as usize];
-    ensure!(count(RequestState::Fulfilled) == (STORED - OPEN) as u64, "not all were fulfilled: {counts:?}");
+    ensure!(
+        count(RequestState::Fulfilled) == (STORED - OPEN) as u64,
+        "not all were fulfilled: {counts:?}"
+    );
     ensure!(count(RequestState::Open) == OPEN as u64, "not all are open: {counts:?}");
     Ok(open)
 }
@@ -122,14 +125,26 @@ async fn accept(store: &SqliteStore, count: usize) -> Result<Vec<[u8; 16]>> {
 /// Leases, delivers and verifies all that is ready.
 async fn prove(store: &SqliteStore, worker: WorkerId) -> Result<()> {
     loop {
-        let order = ClaimOrder { worker, classes: vec![class()], limit: BATCH_MAX, reserve: false, hold: HOLD };
+        let order = ClaimOrder {
+            worker,
+            classes: vec![class()],
+            limit: BATCH_MAX,
+            reserve: false,
+            hold: HOLD,
+        };
         let leased = store.claim(order).await?;
         if leased.is_empty() {
             break;
         }
         each(leased.into_iter().map(|leased| {
             let outputs = vec![(Name::literal("proof"), BlobRef::Inline(vec![9; 400]))];
-            store.deliver(leased.attempt.token, Delivery { outputs, record: Record::default() })
+            store.deliver(
+                leased.attempt.token,
+                Delivery {
+                    outputs,
+                    record: Record::default(),
+                },
+            )
         }))
         .await?;
     }
@@ -139,10 +154,17 @@ async fn prove(store: &SqliteStore, worker: WorkerId) -> Result<()> {
             return Ok(());
         }
         let settled = each(claimed.into_iter().map(|work| {
-            let claim = CheckClaim { request: work.request.id, task: Some(work.task.id), token: work.token };
+            let claim = CheckClaim {
+                request: work.request.id,
+                task: Some(work.task.id),
+                token: work.token,
+            };
             store.settle_verification(claim, Verification::Valid(Binding::ProofAlone, Record::default()))
         }));
-        ensure!(settled.await?.into_iter().all(|settled| settled), "a verification was not settled");
+        ensure!(
+            settled.await?.into_iter().all(|settled| settled),
+            "a verification was not settled"
+        );
     }
 }
 
@@ -173,14 +195,23 @@ fn new_request(store: &SqliteStore) -> NewRequest {
     let (now, id, class) = (store.now(), RequestId(Uuid::now_v7()), class());
     let request = Request {
         id,
-        requester: Requester { door: Name::literal(hierophant_door_sp1::DOOR), principal: vec![1; 20] },
+        requester: Requester {
+            door: Name::literal(hierophant_door_sp1::DOOR),
+            principal: vec![1; 20],
+        },
         idempotency_key: id.as_bytes().to_vec(),
         system: class.system.clone(),
         kind: class.kind.clone(),
         toolchain: Name::literal("v6.1.0"),
         program: None,
-        inputs: vec![Input { name: Name::literal("stdin"), blob: BlobRef::Inline(vec![5; 200]) }],
-        limits: Limits { cycles: Some(u64::MAX), gas: None },
+        inputs: vec![Input {
+            name: Name::literal("stdin"),
+            blob: BlobRef::Inline(vec![5; 200]),
+        }],
+        limits: Limits {
+            cycles: Some(u64::MAX),
+            gas: None,
+        },
         expected_public_values: None,
         trust: None,
         private: false,

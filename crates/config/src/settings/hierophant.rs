@@ -103,8 +103,9 @@ settings! {
         pub proof_timeout: Duration = value(Duration::from_hours(5)).at_least(Duration::from_secs(1));
         /// The longest that a task may be without progress; 0 allows any time.
         pub required_progress_interval: Duration = value(Duration::ZERO);
-        /// How long after a strike it is forgiven.
-        pub strike_decay: Duration = value(Duration::from_hours(24)).at_least(Duration::from_secs(1));
+        /// How long a worker that reached the limit gets no work. Strikes fewer than that are taken back one by one, each
+        /// by a verified proof.
+        pub quarantine: Duration = value(Duration::from_hours(1)).at_least(Duration::from_secs(1));
         /// How long the work of a worker is kept for it after its connection broke; then others get it.
         pub link_grace: Duration = value(Duration::from_secs(90));
     }
@@ -117,8 +118,6 @@ settings! {
         pub max_attempts: u32 = value(10_u32).at_least(1);
         /// Different workers whose prover may fail at a task before its request fails.
         pub max_prover_failures: u32 = value(3_u32).at_least(1);
-        /// Failures of a passing nature, such as a lost connection, before the request fails.
-        pub max_transient_failures: u32 = value(8_u32).at_least(1);
     }
 }
 

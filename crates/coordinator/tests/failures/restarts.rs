@@ -32,7 +32,7 @@ async fn the_coordinator_is_killed_while_a_request_is_proved() {
     cluster.add_worker(&[]).await;
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("prove_ms=3000").await;
-    operator::request_until(&cluster, &id, "a running attempt", |seen| operator::states(seen) == ["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.kill9_coordinator();
     cluster.start_coordinator().await;
     let seen = operator::request(&cluster, &id).await;
@@ -68,7 +68,7 @@ async fn a_result_is_held_by_its_worker_while_the_coordinator_is_down() {
     let client = Client::new(&cluster, 1);
     // Long enough to be worth the worker's disk, and with an output that has to be uploaded.
     let (wish, id) = client.ask_scripted("prove_ms=1500,output_bytes=100000").await;
-    operator::request_until(&cluster, &id, "a running attempt", |seen| operator::states(seen) == ["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.kill9_coordinator();
     let held = cluster.worker(0).data().join("held");
     wait_until("a held result", PATIENCE, async || {

@@ -85,8 +85,7 @@ async fn the_disk_is_full() {
     assert_refused(client.request_proof(&uploaded.auction()).await, Code::Unavailable, "no room");
     // What was accepted before goes on.
     cluster.add_worker(&[]).await;
-    operator::request_until(&cluster, &accepted_id, "a running attempt", |seen| operator::states(seen) == ["running"]).await;
-    // It was proved, and waits in the worker's hands.
+    // It is proved, and waits in the worker's hands.
     let held = cluster.worker(0).data().join("held");
     wait_until("a held result", PATIENCE, async || {
         let entries = std::fs::read_dir(&held).map_err(|error| error.to_string())?;

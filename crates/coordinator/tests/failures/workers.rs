@@ -17,6 +17,7 @@ async fn a_worker_is_killed_while_it_proves_and_another_finishes() {
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("prove_ms=3000").await;
     states(&cluster, &id, &["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.worker(0).kill9();
     states(&cluster, &id, &["lapsed"]).await;
     cluster.add_worker(&[]).await;
@@ -35,6 +36,7 @@ async fn a_killed_worker_is_started_again_without_its_work() {
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("prove_ms=3000").await;
     states(&cluster, &id, &["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.worker(0).kill9();
     cluster.worker(0).start();
     // It says that it has nothing: others get the task at once, not when the lease runs out.
@@ -54,6 +56,7 @@ async fn a_workers_network_is_cut_for_a_moment() {
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("prove_ms=2000").await;
     states(&cluster, &id, &["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.link(0).cut();
     operator::worker_until(&cluster, 0, "a stale worker", |worker| worker["liveness"] == "stale").await;
     cluster.link(0).mend();
@@ -73,6 +76,7 @@ async fn a_workers_network_falls_silent_for_a_moment() {
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("prove_ms=1500").await;
     states(&cluster, &id, &["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.link(0).hold();
     // The result is made meanwhile and lies on the worker's disk until somebody has it.
     let held = cluster.worker(0).data().join("held");
@@ -98,6 +102,7 @@ async fn a_workers_network_is_cut_for_long_and_another_finishes() {
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("prove_ms=1500").await;
     states(&cluster, &id, &["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.link(0).cut();
     let gone = operator::dead_worker(&cluster, 0).await;
     assert!(operator::text(&gone["gone_reason"]).contains("network disconnected for 1 s"), "{gone}");
@@ -129,6 +134,7 @@ async fn a_workers_network_is_cut_for_long_and_nobody_else_is_there() {
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("prove_ms=1500").await;
     states(&cluster, &id, &["running"]).await;
+    operator::at_work(&cluster, 0).await;
     cluster.link(0).cut();
     states(&cluster, &id, &["lapsed"]).await;
     cluster.link(0).mend();

@@ -62,6 +62,11 @@ pub(crate) async fn worker_until(cluster: &Cluster, number: usize, what: &str, h
     worker(&page, number).cloned().expect("it was there")
 }
 
+/// Waits until a worker says how far it is with something: its prover works on it.
+pub(crate) async fn at_work(cluster: &Cluster, number: usize) {
+    worker_until(cluster, number, "a worker at work", |worker| worker["working_on"][0]["progress"].is_object()).await;
+}
+
 /// Waits until a worker is one of those that are gone, and gives it.
 pub(crate) async fn dead_worker(cluster: &Cluster, number: usize) -> Value {
     let page = until(cluster, "/dead-contemplants", "a dropped worker", |page| worker(page, number).is_some()).await;

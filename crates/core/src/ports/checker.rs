@@ -83,6 +83,8 @@ pub struct VerifyJob {
     pub public_values: Option<Digest>,
     /// The toolchain version that the proof must carry.
     pub toolchain: Name,
+    /// Whether a mock proof is what was asked for: then nothing else is valid.
+    pub mock: bool,
 }
 
 /// What a check of a proof found.

@@ -86,6 +86,10 @@ pub struct AssignedTask {
     pub program_id: Vec<u8>,
     /// Until the request's deadline.
     pub time_left: Millis,
+    /// Outputs up to this size are delivered inline, in bytes.
+    pub inline_bytes: u64,
+    /// Bytes to keep of what the program prints.
+    pub guest_log_bytes: u64,
     /// Base of the URL for outputs: `{upload_url}/{artifact id}`.
     pub upload_url: String,
     /// Bearer token for them.

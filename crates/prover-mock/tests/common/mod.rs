@@ -40,6 +40,7 @@ pub(crate) fn prove(script: &str, output_dir: &Path) -> Prove {
         }),
         output_dir: output_dir.to_str().unwrap().into(),
         program_id: Vec::new(),
+        mock: false,
     }
 }
 
@@ -88,5 +89,6 @@ pub(crate) fn verify(proof: &[u8], program_id: &[u8]) -> Verify {
         program_id: program_id.into(),
         public_values_sha256: Vec::new(),
         toolchain: "v1".into(),
+        mock: false,
     }
 }

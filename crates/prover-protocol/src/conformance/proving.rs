@@ -140,6 +140,7 @@ async fn proving(subject: &Subject) -> Result<(Session, HelloReply, Prove, u64),
         limits: Some(Limits::default()),
         output_dir: session.output_dir()?,
         program_id,
+        mock: false,
     };
     session.events.clear();
     let call_id = session.send(1, Kind::Prove(call.clone())).await?;
@@ -193,6 +194,7 @@ pub(super) async fn prove_and_verify(subject: &Subject) -> Passed {
             program_id: program_id.to_vec(),
             public_values_sha256: public_values.to_vec(),
             toolchain: String::new(),
+            mock: false,
         });
         match verifier.ask(job, verify, subject.call_timeout).await? {
             Answer::Verify(reply) if reply.valid == valid => {}

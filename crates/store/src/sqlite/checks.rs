@@ -8,6 +8,8 @@ use hierophant_domain::{
     time::Millis,
 };
 
+use rusqlite::Connection;
+
 use super::{
     attempts,
     batch::Batch,
@@ -16,6 +18,16 @@ use super::{
     workers,
 };
 use crate::{BATCH_MAX, CheckClaim, ExecutionWork, Result, VerificationWork};
+
+/// Makes claimed checks due at once. To be called when the database is opened: whoever claimed them is no more, and their
+/// claims would hold for as long as a check may take.
+pub(super) fn free_all(connection: &Connection) -> Result<()> {
+    connection.execute_batch(
+        "UPDATE tasks SET check_until = 0 WHERE state = 3 AND check_token IS NOT NULL; \
+         UPDATE requests SET check_until = 0 WHERE state = 0 AND execution >= 3 AND check_token IS NOT NULL;",
+    )?;
+    Ok(())
+}
 
 /// See [`crate::Store::claim_verifications`].
 pub(super) fn claim_verifications(

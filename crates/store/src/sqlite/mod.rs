@@ -59,6 +59,7 @@ impl SqliteStore {
         let guard = connection::lock(&options.path)?;
         let mut connection = connection::writer(&options.path, options.max_database_bytes)?;
         schema::migrate(&mut connection)?;
+        checks::free_all(&connection)?;
         let readers = readers::Readers::open(&options.path, options.readers)?;
         let shared = Arc::new(shared::Shared::load(&connection, options, clock)?);
         let writer = writer::Writer::start(connection, guard, Arc::clone(&shared))?;

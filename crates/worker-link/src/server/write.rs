@@ -8,9 +8,6 @@ use crate::{
     tidy,
 };
 
-/// Bytes of guest output that are asked of a prover.
-const GUEST_LOG_BYTES: u64 = 64 << 10;
-
 /// Wraps a message.
 pub(super) fn frame(message: Message) -> proto::ToWorker {
     proto::ToWorker { message: Some(message) }
@@ -53,8 +50,8 @@ pub(super) fn lease(task: AssignedTask) -> proto::ToWorker {
         deadline_ms: u64::try_from(task.time_left.0).unwrap_or(0),
         upload_url: task.upload_url,
         upload_token: task.upload_token,
-        inline_bytes: INLINE_MAX_BYTES as u64,
-        guest_log_bytes: GUEST_LOG_BYTES,
+        inline_bytes: task.inline_bytes.min(INLINE_MAX_BYTES as u64),
+        guest_log_bytes: task.guest_log_bytes,
         labels: task
             .class
             .labels

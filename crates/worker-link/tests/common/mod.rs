@@ -316,6 +316,8 @@ pub fn task(inputs: Vec<AssignedInput>) -> AssignedTask {
         limits: Limits::default(),
         program_id: Vec::new(),
         time_left: Millis::from_secs(300),
+        inline_bytes: 64 * 1024,
+        guest_log_bytes: 64 * 1024,
         upload_url: "http://127.0.0.1:1/artifacts".into(),
         upload_token: "upload".into(),
     }

@@ -3,12 +3,20 @@
 use std::collections::BTreeMap;
 
 use hierophant_domain::{Capability, Name, Resources};
-use hierophant_prover_protocol::proto::HelloReply;
+use hierophant_prover_protocol::proto::{HelloReply, System};
 
 /// What workers do.
 const ROLE: &str = "prove";
 /// The label that holds the toolchain version.
 const TOOLCHAIN_LABEL: &str = "toolchain";
+/// The label that tells proofs from mock proofs.
+const PROOF_LABEL: &str = "proof";
+/// What a proof that proves something is called under [`PROOF_LABEL`].
+const REAL: &str = "real";
+/// What a proof that proves nothing is called under [`PROOF_LABEL`].
+pub(crate) const MOCK: &str = "mock";
+/// What a mock proof takes: hardly more than the execution of its program.
+const MOCK_NEEDS: Resources = Resources { memory: 1 << 30, shared_memory: 0, devices: 0 };
 
 /// What a prover can be given, of the kinds that the operator allows (`None`: all), and a sentence for each kind that it
 /// cannot.
@@ -33,17 +41,14 @@ pub(super) fn read(hello: &HelloReply, allowed: Option<&[String]>) -> (Vec<Capab
                 Name::new(&kind.name),
                 Name::new(&system.toolchain),
             ) {
-                (Ok(system), Ok(kind_name), Ok(toolchain)) => capabilities.push(Capability {
-                    role: Name::literal(ROLE),
-                    system,
-                    kind: kind_name,
-                    labels: BTreeMap::from([(Name::literal(TOOLCHAIN_LABEL), toolchain)]),
-                    needs: Resources {
+                (Ok(system), Ok(kind_name), Ok(toolchain)) => {
+                    let needs = Resources {
                         memory: kind.memory_bytes,
                         shared_memory: kind.shared_memory_bytes,
                         devices: 0,
-                    },
-                }),
+                    };
+                    capabilities.push(capability(system, kind_name, toolchain, REAL, needs));
+                }
                 (system, kind, toolchain) => {
                     let bad = [system.err(), kind.err(), toolchain.err()].into_iter().flatten().next();
                     sentences.push(format!(
@@ -54,6 +59,7 @@ pub(super) fn read(hello: &HelloReply, allowed: Option<&[String]>) -> (Vec<Capab
             }
         }
     }
+    capabilities.extend(hello.systems.iter().flat_map(mocks));
     if let Some(allowed) = allowed {
         let offered = |name: &String| {
             hello
@@ -72,9 +78,29 @@ pub(super) fn read(hello: &HelloReply, allowed: Option<&[String]>) -> (Vec<Capab
     (capabilities, sentences)
 }
 
+fn capability(system: Name, kind: Name, toolchain: Name, proof: &'static str, needs: Resources) -> Capability {
+    let labels = [
+        (Name::literal(TOOLCHAIN_LABEL), toolchain),
+        (Name::literal(PROOF_LABEL), Name::literal(proof)),
+    ];
+    Capability { role: Name::literal(ROLE), system, kind, labels: BTreeMap::from(labels), needs }
+}
+
+/// The mock proofs that a prover can make of a system. Ill-formed names are passed over: those of its kinds were told of.
+fn mocks(system: &System) -> Vec<Capability> {
+    let (Ok(name), Ok(toolchain)) = (Name::new(&system.name), Name::new(&system.toolchain)) else { return Vec::new() };
+    let kinds = system.mock_kinds.iter().filter_map(|kind| Name::new(kind).ok());
+    kinds.map(|kind| capability(name.clone(), kind, toolchain.clone(), MOCK, MOCK_NEEDS)).collect()
+}
+
+/// Whether a lease asks for a mock proof.
+pub(crate) fn wants_mock(labels: &BTreeMap<Name, Name>) -> bool {
+    labels.get(&Name::literal(PROOF_LABEL)).is_some_and(|proof| proof.as_str() == MOCK)
+}
+
 #[cfg(test)]
 mod tests {
-    use hierophant_prover_protocol::proto::{Kind, System};
+    use hierophant_prover_protocol::proto::Kind;
 
     use super::*;
 
@@ -94,6 +120,7 @@ mod tests {
                 name: "vm".into(),
                 toolchain: "v1.0".into(),
                 kinds,
+                mock_kinds: vec!["core".into()],
             }],
             ..Default::default()
         }
@@ -106,8 +133,9 @@ mod tests {
             None,
         );
         assert_eq!(sentences, ["vm/wrapped is not available: no keys in /keys"]);
-        assert_eq!(offered.len(), 1);
+        assert_eq!(offered.len(), 2);
         assert_eq!(offered[0].labels[&Name::literal("toolchain")].as_str(), "v1.0");
+        assert!(!wants_mock(&offered[0].labels) && wants_mock(&offered[1].labels));
         assert_eq!((offered[0].needs.memory, offered[0].needs.shared_memory), (7, 1));
     }
 
@@ -115,7 +143,7 @@ mod tests {
     fn the_operator_may_allow_fewer_and_typos_are_told() {
         let allowed = ["core".to_owned(), "cor".to_owned()];
         let (offered, sentences) = read(&hello(vec![kind("core", ""), kind("wrapped", "")]), Some(&allowed));
-        assert_eq!(offered.len(), 1);
+        assert_eq!(offered.iter().filter(|offer| !wants_mock(&offer.labels)).count(), 1);
         assert!(sentences[0].contains("\"cor\""), "{sentences:?}");
     }
 

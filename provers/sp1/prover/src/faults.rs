@@ -130,6 +130,8 @@ fn other(text: &str, known: Circumstances<'_>) -> End {
         (Cause::AbnormalExit, "the program read an input with another length than it has")
     } else if said("not aligned") {
         (Cause::InvalidMemoryAccess, "the program passed an address that is not aligned")
+    } else if said("not allowed for this syscall: HALT") {
+        (Cause::EndInUnconstrained, "the program ended in unconstrained mode")
     } else if said("Unconstrained mode is not allowed") {
         (Cause::InvalidSyscallUsage, "the program made a system call in unconstrained mode")
     } else if said("invalid syscall number") {
@@ -162,7 +164,7 @@ mod tests {
             "Child native executor terminated abnormally, code: None, signal: Some(7)".into(),
         );
         let spawn = ExecutionError::Other("failed to spawn child process: no".into());
-        let cases: [(&ExecutionError, &[&str], Option<u64>, Option<Cause>); 10] = [
+        let cases: [(&ExecutionError, &[&str], Option<u64>, Option<Cause>); 11] = [
             (&ExecutionError::Breakpoint(), &[], None, Some(Cause::Breakpoint)),
             (&ExecutionError::UnexpectedExitCode(3), &[], None, Some(Cause::NonZeroExit)),
             (&ExecutionError::ChildKilled(), &[], None, None),
@@ -174,6 +176,12 @@ mod tests {
                 &["Unconstrained mode is not allowed for this syscall: COMMIT"],
                 None,
                 Some(Cause::InvalidSyscallUsage),
+            ),
+            (
+                &crashed,
+                &["Unconstrained mode is not allowed for this syscall: HALT"],
+                None,
+                Some(Cause::EndInUnconstrained),
             ),
             (&crashed, &["invalid syscall number: 9"], None, Some(Cause::UnsupportedSyscall)),
             (&full, &[], None, None),

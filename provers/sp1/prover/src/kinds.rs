@@ -1,7 +1,7 @@
 //! The kinds of SP1 proofs.
 
 use sp1_prover_types::network_base_types::ProofMode;
-use sp1_sdk::SP1Proof;
+use sp1_sdk::{SP1Proof, SP1ProofMode};
 
 /// A kind of proof. Contract: the names are those of the prover protocol; the order is that of SP1's modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,16 @@ impl Kind {
             Self::Compressed => ProofMode::Compressed,
             Self::Plonk => ProofMode::Plonk,
             Self::Groth16 => ProofMode::Groth16,
+        }
+    }
+
+    /// The mode that SP1's clients call it.
+    pub(crate) fn client_mode(self) -> SP1ProofMode {
+        match self {
+            Self::Core => SP1ProofMode::Core,
+            Self::Compressed => SP1ProofMode::Compressed,
+            Self::Plonk => SP1ProofMode::Plonk,
+            Self::Groth16 => SP1ProofMode::Groth16,
         }
     }
 

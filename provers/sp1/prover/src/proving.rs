@@ -1,7 +1,7 @@
 //! Proves with the warm engine.
 //!
 //! What must stay true: a program that fails or breaks its limits is found out before anything is proven; a proof that
-//! leaves here verified; an engine in which a task panicked is not used again.
+//! leaves here verified, or is a mock proof that was asked for; an engine in which a task panicked is not used again.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,7 +10,7 @@ use hierophant_prover_protocol::{
     prover::{JobContext, peak_memory_bytes},
 };
 use sp1_engine::{Engine, Light};
-use sp1_sdk::{ProofFromNetwork, SP1Stdin, SP1VerifyingKey};
+use sp1_sdk::{ProofFromNetwork, SP1PublicValues, SP1Stdin, SP1VerifyingKey};
 
 use crate::{
     circuits, execution,
@@ -29,8 +29,8 @@ const EXIT_AFTER_PANIC: i32 = 101;
 /// What a proof is made with.
 #[derive(Clone, Copy)]
 pub(crate) struct Proving<'a> {
-    /// The warm engine.
-    pub(crate) engine: &'a Engine,
+    /// The warm engine; none where only mock proofs are made.
+    pub(crate) engine: Option<&'a Engine>,
     /// Set-up and verification.
     pub(crate) light: &'a Light,
     /// Keys derived before.
@@ -41,17 +41,20 @@ pub(crate) struct Proving<'a> {
     pub(crate) settings: &'a Settings,
 }
 
-impl Proving<'_> {
+impl<'a> Proving<'a> {
     /// Answers a call.
     pub(crate) async fn prove(self, job: &JobContext, call: Prove) -> Result<ProveReply, Failure> {
-        let kind = self.served_kind(&call.kind)?;
+        let (kind, engine) = self.served_kind(&call)?;
         let limit = self.settings.max_decoded_bytes;
         let program = LoadedProgram::decode(job.input(&call.inputs, "program", limit)?, limit)?;
         let stdin = execution::decode_stdin(job.input(&call.inputs, "stdin", limit)?, limit)?;
-        shared_memory::check_prove(shared_memory::prove_bytes(
-            self.settings.tuning.trace_chunk_entries,
-            self.settings.tuning.trace_chunk_slots,
-        ))?;
+        if engine.is_some() {
+            let tuning = &self.settings.tuning;
+            shared_memory::check_prove(shared_memory::prove_bytes(
+                tuning.trace_chunk_entries,
+                tuning.trace_chunk_slots,
+            ))?;
+        }
 
         job.progress("execute", 0, 1, 0);
         let limits = call.limits.unwrap_or_default();
@@ -72,12 +75,15 @@ impl Proving<'_> {
         let vk = self.key(job, &call, &program).await?;
         job.check_cancelled()?;
         let started = Instant::now();
-        let proof = self.run(job, &program, stdin, kind).await?;
+        let proof = match engine {
+            Some(engine) => self.run(job, engine, &program, stdin, kind).await?,
+            None => verification::mock(&vk, kind, SP1PublicValues::from(&executed.public_values)),
+        };
         let proving_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let encoded = verification::encode(&proof);
         let public_values = proof.public_values.to_vec();
         drop(proof);
-        self.check(&encoded, &vk, kind, &executed.record)?;
+        self.check(&encoded, &vk, (kind, call.mock), &executed.record)?;
 
         Ok(ProveReply {
             outputs: outputs(job, encoded, public_values, executed.guest_log)?,
@@ -89,17 +95,25 @@ impl Proving<'_> {
         })
     }
 
-    fn served_kind(self, name: &str) -> Result<Kind, Failure> {
+    /// The kind that is asked for, and the engine to prove it; no engine for a mock proof.
+    fn served_kind(self, call: &Prove) -> Result<(Kind, Option<&'a Engine>), Failure> {
+        let name = &call.kind;
         let kind = Kind::from_name(name)
-            .filter(|kind| self.settings.kinds.contains(kind))
+            .filter(|kind| call.mock || self.settings.kinds.contains(kind))
             .ok_or_else(|| {
                 Failure::unsupported(format!(
                     "this prover does not prove {name:?}; its option kinds says what it does"
                 ))
             })?;
+        if call.mock {
+            return Ok((kind, None));
+        }
+        let engine = self.engine.ok_or_else(|| {
+            Failure::unsupported("this process makes mock proofs only (option mock_only); ask for one, or start it without")
+        })?;
         // Looked at again for each proof: beyond this point SP1's code would download what is missing.
         match circuits::unavailable(kind) {
-            None => Ok(kind),
+            None => Ok((kind, Some(engine))),
             Some(sentence) => Err(Failure::unsupported(sentence)),
         }
     }
@@ -123,12 +137,13 @@ impl Proving<'_> {
     async fn run(
         self,
         job: &JobContext,
+        engine: &Engine,
         program: &LoadedProgram,
         stdin: SP1Stdin,
         kind: Kind,
     ) -> Result<ProofFromNetwork, Failure> {
         self.observer.listen_to_proof(Counters::new(kind));
-        let mut proof = self.engine.prove(Arc::clone(&program.elf), stdin, kind.mode());
+        let mut proof = engine.prove(Arc::clone(&program.elf), stdin, kind.mode());
         let result = loop {
             tokio::select! {
                 result = &mut proof => break result,
@@ -151,10 +166,10 @@ impl Proving<'_> {
         self,
         encoded: &[u8],
         vk: &SP1VerifyingKey,
-        kind: Kind,
+        (kind, mock): (Kind, bool),
         executed: &Record,
     ) -> Result<(), Failure> {
-        let demands = Demands { kind, public_values_hash: &executed.public_values_sha256 };
+        let demands = Demands { kind, public_values_hash: &executed.public_values_sha256, mock };
         let verdict = verification::verify(self.light, encoded, vk, demands);
         if verdict.valid {
             return Ok(());

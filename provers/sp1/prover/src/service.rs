@@ -35,9 +35,10 @@ const LIGHT_MEMORY_BYTES: u64 = 1 << 30;
 
 /// What `hello` prepares.
 struct Ready {
+    role: Role,
     settings: Settings,
     light: Light,
-    /// In the role prove.
+    /// In the role prove, unless only mock proofs are made.
     engine: Option<Engine>,
 }
 
@@ -62,10 +63,10 @@ impl Sp1Prover {
     async fn prepare(role: Role, settings: Settings) -> Result<Ready, Failure> {
         let light = Light::start().await;
         let engine = match role {
-            Role::Prove => Some(start_engine(&settings).await?),
-            Role::Light | Role::Unspecified => None,
+            Role::Prove if !settings.mock_only => Some(start_engine(&settings).await?),
+            Role::Prove | Role::Light | Role::Unspecified => None,
         };
-        Ok(Ready { settings, light, engine })
+        Ok(Ready { role, settings, light, engine })
     }
 
     /// The verification key of a call that brings "vk" or "program".
@@ -104,11 +105,11 @@ impl Prover for Sp1Prover {
     fn prove(&self, job: &JobContext, call: Prove) -> Result<ProveReply, Failure> {
         check_system(&call.system)?;
         let ready = self.ready()?;
-        let engine = ready.engine.as_ref().ok_or_else(|| {
-            Failure::unsupported("this process runs in the light role, which does not prove")
-        })?;
+        if ready.role != Role::Prove {
+            return Err(Failure::unsupported("this process runs in the light role, which does not prove"));
+        }
         let proving = Proving {
-            engine,
+            engine: ready.engine.as_ref(),
             light: &ready.light,
             keys: &self.keys,
             observer: &self.observer,
@@ -160,7 +161,7 @@ impl Prover for Sp1Prover {
         })?;
         let proof = job.input(&call.inputs, "proof", ready.settings.max_decoded_bytes)?;
         let vk = self.runtime.block_on(self.key(job, &call.inputs, &call.program_id))?;
-        let demands = Demands { kind, public_values_hash: &call.public_values_sha256 };
+        let demands = Demands { kind, public_values_hash: &call.public_values_sha256, mock: call.mock };
         Ok(verification::verify(&ready.light, &proof, &vk, demands))
     }
 }
@@ -176,7 +177,8 @@ fn offer(role: Role, settings: &Settings) -> HelloReply {
     let mut calls = vec!["cancel", "execute", "setup", "verify"];
     let kinds = if role == Role::Prove {
         calls.push("prove");
-        settings.kinds.iter().map(|kind| prove_offer(*kind, settings)).collect()
+        let kinds = settings.kinds.iter().filter(|_| !settings.mock_only);
+        kinds.map(|kind| prove_offer(*kind, settings)).collect()
     } else {
         Kind::ALL.map(|kind| light_offer(kind, settings)).to_vec()
     };
@@ -187,6 +189,7 @@ fn offer(role: Role, settings: &Settings) -> HelloReply {
             name: SYSTEM.into(),
             toolchain: SP1_CIRCUIT_VERSION.into(),
             kinds,
+            mock_kinds: Kind::ALL.map(|kind| kind.name().to_owned()).to_vec(),
         }],
         max_jobs: 1,
         ..HelloReply::default()

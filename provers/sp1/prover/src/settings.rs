@@ -14,8 +14,9 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Every option there is, in the order of the manual.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 20] = [
     "kinds",
+    "mock_only",
     "max_decoded_bytes",
     "executor_memory_bytes",
     "cycles_per_second_min",
@@ -41,6 +42,8 @@ pub(crate) const NAMES: [&str; 19] = [
 pub(crate) struct Settings {
     /// Kinds to prove.
     pub(crate) kinds: BTreeSet<Kind>,
+    /// Whether the role prove starts no engine and makes mock proofs only.
+    pub(crate) mock_only: bool,
     /// Most bytes that one input may have, unpacked.
     pub(crate) max_decoded_bytes: u64,
     /// Slowest execution that counts as one: a program that burns more processor time than its cycle limit needs at
@@ -63,6 +66,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             kinds: BTreeSet::from([Kind::Core, Kind::Compressed]),
+            mock_only: false,
             max_decoded_bytes: 4 * GIB,
             cycles_per_second_min: 1_000_000,
             execution_grace_seconds: 30,
@@ -112,6 +116,7 @@ impl Settings {
         let tuning = default.tuning;
         Self {
             kinds: reader.kinds(default.kinds),
+            mock_only: reader.flag("mock_only", default.mock_only),
             max_decoded_bytes: reader.number(
                 "max_decoded_bytes",
                 default.max_decoded_bytes,

@@ -9,7 +9,7 @@ use hierophant_prover_protocol::proto::VerifyReply;
 use sha2::{Digest as _, Sha256};
 use sp1_engine::Light;
 use sp1_sdk::{
-    ProofFromNetwork, SP1_CIRCUIT_VERSION, SP1ProofWithPublicValues, SP1VerifyingKey,
+    ProofFromNetwork, SP1_CIRCUIT_VERSION, SP1ProofWithPublicValues, SP1PublicValues, SP1VerifyingKey,
 };
 
 use crate::{inputs, kinds::Kind};
@@ -21,6 +21,8 @@ pub(crate) struct Demands<'a> {
     pub(crate) kind: Kind,
     /// SHA-256 (or, for programs built that way, BLAKE3) of the public values; empty: any.
     pub(crate) public_values_hash: &'a [u8],
+    /// A mock proof and nothing else is wanted. Otherwise mock proofs are never valid.
+    pub(crate) mock: bool,
 }
 
 /// Decodes a proof in either layout that SP1 writes: `ProofFromNetwork`, or the same with an absent TEE proof behind.
@@ -45,6 +47,13 @@ pub(crate) fn decode(blob: &[u8]) -> Result<SP1ProofWithPublicValues, String> {
 /// Encodes a proof as clients download it.
 pub(crate) fn encode(proof: &ProofFromNetwork) -> Vec<u8> {
     bincode::serialize(proof).expect("a proof holds numbers, bytes and strings only")
+}
+
+/// Makes a mock proof as SP1's clients do: of the right shape, proving nothing.
+pub(crate) fn mock(vk: &SP1VerifyingKey, kind: Kind, public_values: SP1PublicValues) -> ProofFromNetwork {
+    let mock =
+        SP1ProofWithPublicValues::create_mock_proof(vk, public_values, kind.client_mode(), SP1_CIRCUIT_VERSION);
+    ProofFromNetwork { proof: mock.proof, public_values: mock.public_values, sp1_version: mock.sp1_version }
 }
 
 /// Checks `blob` for the program of `vk`.
@@ -93,6 +102,13 @@ fn check(
     let expected = demands.public_values_hash;
     if !expected.is_empty() && expected != sha256 && expected != proof.public_values.blake3_hash() {
         return Err("the proof's public values are not those of the execution".into());
+    }
+    if demands.mock {
+        // Mock proofs are a function of what they claim, so there is one for each claim.
+        let only = encode(&mock(vk, demands.kind, proof.public_values.clone()));
+        let given = bincode::serialize(&(&proof.proof, &proof.public_values, &proof.sp1_version));
+        let is_mock = given.is_ok_and(|given| given == only);
+        return if is_mock { Ok(()) } else { Err("the proof is not a mock proof of this program".into()) };
     }
     // The verifier asserts here and there; a proof that trips it is not valid.
     catch_unwind(AssertUnwindSafe(|| light.verify(proof, vk)))

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use hierophant_prover_protocol::{
     host::CallOptions,
-    proto::{Execute, Limits, Role, failure::Class, program_fault::Cause},
+    proto::{Execute, Limits, Role, Verify, failure::Class, program_fault::Cause},
 };
 use sha2::{Digest as _, Sha256};
 use support::{
     CyclesOf as _, Host, SYSTEM, assert_input, failure, fibonacci_values, guest, number, program,
-    stdin, unlimited,
+    stdin, unlimited, verify_call,
 };
 
 #[tokio::test]
@@ -64,6 +64,48 @@ async fn every_guest_ends_as_it_should() {
     assert!(large.public_values.iter().enumerate().all(pattern));
 
     assert!(host.process.is_alive());
+}
+
+#[tokio::test]
+async fn every_way_to_fail_has_its_cause() {
+    const ECALL: u32 = 0x73;
+    /// `addi register, x0, value`: x5 is the number of a system call, x10 its first argument.
+    fn load(register: u32, value: u32) -> u32 {
+        (value << 20) | (register << 7) | 0x13
+    }
+    let host = Host::start(Role::Light, &[("execution_grace_seconds", "2")]).await;
+    let enter_unconstrained = [load(5, 3), ECALL];
+    let cases: [(&str, Vec<u32>, Option<Cause>); 9] = [
+        ("halts with 0", vec![load(5, 0), load(10, 0), ECALL], None),
+        ("halts with 7", vec![load(5, 0), load(10, 7), ECALL], Some(Cause::NonZeroExit)),
+        ("reads address 0", vec![0x0000_3503], Some(Cause::InvalidMemoryAccess)),
+        ("makes a system call that is none", vec![load(5, 0x7ff), ECALL], Some(Cause::UnsupportedSyscall)),
+        ("has no instruction there", vec![0xc000_1073], Some(Cause::Unimplemented)),
+        // SP1's native executor does not tell a breakpoint from an instruction that is none.
+        ("hits a breakpoint", vec![0x0010_0073], Some(Cause::Unimplemented)),
+        (
+            "commits while unconstrained",
+            [&enter_unconstrained[..], &[load(5, 0x10), ECALL]].concat(),
+            Some(Cause::InvalidSyscallUsage),
+        ),
+        (
+            "halts while unconstrained",
+            [&enter_unconstrained[..], &[load(5, 0), ECALL]].concat(),
+            Some(Cause::EndInUnconstrained),
+        ),
+        (
+            "spins while unconstrained",
+            [&enter_unconstrained[..], &[0x0000_006f]].concat(),
+            Some(Cause::CycleLimit),
+        ),
+    ];
+    for (what, code, cause) in cases {
+        let limits = Limits { cycles: Some(100_000), ..unlimited() };
+        let upload = program(&tiny_elf(&code));
+        let executed = host.execute_uploads(&upload, &stdin(&[]), limits).await;
+        let executed = executed.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(executed.cause(), cause, "{what}: {:?}", executed.reply.fault);
+    }
 }
 
 #[tokio::test]
@@ -210,6 +252,58 @@ async fn what_is_not_served_is_said() {
     let uploads = (program(&guest("fibonacci")), number(1));
     let proof = host.prove("core", (&uploads.0, &uploads.1), &[0; 32]).await;
     assert_eq!(failure(proof).class(), Class::Unsupported);
+}
+
+#[tokio::test]
+async fn mock_proofs_are_made_at_once_and_never_taken_for_real() {
+    let mut host = Host::start(Role::Prove, &[("mock_only", "true")]).await;
+    let uploads = (program(&guest("fibonacci")), number(100));
+    let key = host.setup(&uploads.0).await.expect("sets up");
+    let real = host.prove("core", (&uploads.0, &uploads.1), &key.program_id).await;
+    assert_eq!(failure(real).class(), Class::Unsupported);
+    host.mock = true;
+    for kind in ["core", "compressed", "plonk", "groth16"] {
+        let (reply, proof, _) =
+            host.prove(kind, (&uploads.0, &uploads.1), &key.program_id).await.expect("mocks");
+        assert!(reply.record.is_some());
+        let check = |proof: &[u8], mock| Verify { mock, ..verify_call(&host, kind, proof, &key) };
+        let as_mock = host.verify(check(&proof, true)).await.expect("a verdict");
+        assert!(as_mock.valid, "{kind}: {}", as_mock.reason);
+        let hash = Sha256::digest(fibonacci_values(100)).to_vec();
+        assert_eq!(as_mock.public_values_sha256, hash);
+        let as_real = host.verify(check(&proof, false)).await.expect("a verdict");
+        assert!(!as_real.valid, "a mock {kind} proof passes for a real one");
+    }
+}
+
+/// An ELF file for rv64im that holds nothing but these instructions.
+fn tiny_elf(code: &[u32]) -> Vec<u8> {
+    const BASE: u64 = 0x7800_0000;
+    const HEADERS_BYTES: u64 = 64 + 56;
+    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let half = |elf: &mut Vec<u8>, value: u16| elf.extend(value.to_le_bytes());
+    let word = |elf: &mut Vec<u8>, value: u32| elf.extend(value.to_le_bytes());
+    let long = |elf: &mut Vec<u8>, value: u64| elf.extend(value.to_le_bytes());
+    // Executable, RISC-V; entry, program headers behind this one, no sections.
+    half(&mut elf, 2);
+    half(&mut elf, 243);
+    word(&mut elf, 1);
+    long(&mut elf, BASE);
+    long(&mut elf, 64);
+    long(&mut elf, 0);
+    word(&mut elf, 0);
+    for value in [64, 56, 1, 64, 0, 0] {
+        half(&mut elf, value);
+    }
+    // One segment to load, readable and executable.
+    let bytes = 4 * code.len() as u64;
+    word(&mut elf, 1);
+    word(&mut elf, 5);
+    for value in [HEADERS_BYTES, BASE, BASE, bytes, bytes, 8] {
+        long(&mut elf, value);
+    }
+    elf.extend(code.iter().flat_map(|instruction| instruction.to_le_bytes()));
+    elf
 }
 
 /// `io::repeat` with an end, readable in one expression.

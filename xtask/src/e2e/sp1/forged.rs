@@ -62,6 +62,7 @@ impl Check<'_> {
             program_id: id.to_vec(),
             public_values_sha256: public_values.to_vec(),
             toolchain: "v6.1.0".to_owned(),
+            mock: false,
         };
         match self.process.call(self.process.new_job(), call, CallOptions::default()).await {
             Ok(reply) if reply.valid => Ok(Ok(reply.public_values_sha256)),

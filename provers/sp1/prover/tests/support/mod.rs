@@ -104,6 +104,8 @@ pub fn unlimited() -> Limits {
 /// A running prover and the directory of its files.
 pub struct Host {
     pub process: ProverProcess,
+    /// Whether proofs that are asked for are mock proofs.
+    pub mock: bool,
     directory: tempfile::TempDir,
 }
 
@@ -122,7 +124,7 @@ impl Host {
             .collect();
         spec.env = pairs_from("PROVER_SP1_ENV").into_iter().collect();
         let process = ProverProcess::spawn(&spec).await.expect("the prover starts");
-        Self { process, directory }
+        Self { process, mock: false, directory }
     }
 
     /// Puts an input into a file.
@@ -196,6 +198,7 @@ impl Host {
             limits: Some(unlimited()),
             output_dir: path_text(outputs.path()),
             program_id: program_id.to_vec(),
+            mock: self.mock,
         };
         let options = CallOptions {
             timeout: Some(CALL_TIMEOUT),
@@ -219,6 +222,7 @@ pub fn verify_call(host: &Host, kind: &str, proof: &[u8], key: &SetupReply) -> V
         program_id: key.program_id.clone(),
         public_values_sha256: Vec::new(),
         toolchain: TOOLCHAIN.into(),
+        mock: false,
     }
 }
 

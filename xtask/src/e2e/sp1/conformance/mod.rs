@@ -25,7 +25,6 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-pub(super) use self::replay::run as replay_prover;
 use self::{
     checklist::Checklist,
     mocked::Mocked,
@@ -45,6 +44,11 @@ use crate::{
 const END_WITHIN: Duration = Duration::from_mins(1);
 /// What the snark kinds need.
 const CIRCUITS: &str = "circuit files for plonk and groth16 (and --sdk for 6.1.0 and 6.4.0)";
+
+/// Serves recorded proofs as a prover, until the host closes the pipe.
+pub(super) fn replay_prover(folder: &Path) -> Result<()> {
+    replay::run(folder)
+}
 
 /// How to run.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +118,7 @@ async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> T
     list.needs(30, CIRCUITS);
     match Mocked::start(env, &ledger).await {
         Ok(mut mocked) => {
-            bytes_rows(&mut mocked, options.long, &mut list).await;
+            Box::pin(bytes_rows(&mut mocked, options.long, &mut list)).await;
             mocked.cluster.finish(END_WITHIN).await;
         }
         Err(error) => list.run(2, async { Err(error.context("the network with the mock")) }).await,
@@ -134,7 +138,7 @@ async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> T
         }
         Err(error) => list.run(17, async { Err(error.context("the network for the SDK")) }).await,
     }
-    list.run(40, statuses_known(&ledger)).await;
+    list.run(40, async { statuses_known(&ledger) }).await;
     list.needs(49, "tokens for clients, which the door does not look at yet");
     list.needs(50, "client certificates, which the ports do not ask for yet");
     list.finish()
@@ -202,7 +206,7 @@ async fn bytes_rows(mocked: &mut Mocked, long: bool, list: &mut Checklist) {
     list.run(42, statuses::cancel(mocked)).await;
     list.run(43, queries::schemas(mocked)).await;
     list.run(44, queries::complete(mocked)).await;
-    list.run(45, queries::filters(mocked)).await;
+    list.run(45, Box::pin(queries::filters(mocked))).await;
     list.run(46, queries::balance(mocked)).await;
     list.run(47, queries::sizes(mocked)).await;
     list.run(48, ecosystem::proposer(mocked)).await;
@@ -233,7 +237,7 @@ async fn sdk_rows(stock: &mut Stock, long: bool, list: &mut Checklist) {
 }
 
 /// Row 40: over every status that any client of this run was told.
-async fn statuses_known(ledger: &Ledger) -> Result<String> {
+fn statuses_known(ledger: &Ledger) -> Result<String> {
     let told = ledger.told();
     ensure!(told.status_replies > 0, "no status was asked for");
     let known = told.statuses.iter().all(|(fulfillment, execution)| (1..=4).contains(fulfillment) && (1..=3).contains(execution));

@@ -119,12 +119,11 @@ impl Raw {
 
     /// Sends bytes and gives those of the reply.
     pub(super) async fn send(&self, method: &str, message: Vec<u8>) -> Result<Bytes, Status> {
-        let channel = match &self.channel {
-            Some(channel) => channel.clone(),
-            None => {
-                let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|error| Status::internal(error.to_string()))?;
-                endpoint.connect().await.map_err(|error| Status::unavailable(error.to_string()))?
-            }
+        let channel = if let Some(channel) = &self.channel {
+            channel.clone()
+        } else {
+            let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|error| Status::internal(error.to_string()))?;
+            endpoint.connect().await.map_err(|error| Status::unavailable(error.to_string()))?
         };
         let mut grpc = Grpc::new(channel);
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;

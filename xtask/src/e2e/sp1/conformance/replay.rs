@@ -68,6 +68,7 @@ impl Prover for Replay {
                 name: "sp1".to_owned(),
                 toolchain: "v6.1.0".to_owned(),
                 kinds: KINDS.map(kind).to_vec(),
+                ..System::default()
             }],
             max_jobs: JOBS,
             ..HelloReply::default()

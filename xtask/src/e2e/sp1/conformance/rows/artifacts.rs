@@ -60,7 +60,7 @@ pub(in super::super) async fn compressed_or_bare(mocked: &Mocked) -> Result<Stri
         let status = client.wait_fulfilled(&id, SOON).await.context(what)?;
         proofs.push(client.get(&status.proof_uri.context("a proof's URL")?).await?.1);
     }
-    ensure!(proofs[0] == proofs[1], "the prover saw two different inputs: {:?}", proofs);
+    ensure!(proofs[0] == proofs[1], "the prover saw two different inputs: {proofs:?}");
     Ok("same input, program bytes and public values at the prover".to_owned())
 }
 

@@ -96,7 +96,7 @@ async fn plain_proxy(authority: &CertificateDer<'static>) -> Result<(SocketAddr,
     let connector = TlsConnector::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (target, seen) = watch::channel(None);
+    let (target, seen) = watch::channel(None::<SocketAddr>);
     let proxy = tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let (connector, target) = (connector.clone(), *seen.borrow());

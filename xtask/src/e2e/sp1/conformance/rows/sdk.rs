@@ -25,7 +25,7 @@ const LONG_PROOF: Duration = Duration::from_secs(305);
 const DOWN: Duration = Duration::from_secs(30);
 const DOWN_LONG: Duration = Duration::from_secs(90);
 /// Longest time in which a client that does not try again gives up.
-const AT_ONCE: Duration = Duration::from_secs(60);
+const AT_ONCE: Duration = Duration::from_mins(1);
 
 async fn tap(stock: &Stock) -> Result<Tap> {
     Tap::start(stock.cluster.grpc_proxy().address(), &stock.ledger).await
