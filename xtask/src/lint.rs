@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::env::{Env, Workspace};
 use crate::stage::Tally;
+use crate::test::FAIL_POINTS;
 use crate::tools::DENY;
 use crate::{fmt, process};
 
@@ -41,15 +42,12 @@ pub(crate) fn check(env: &Env) -> Result<Tally> {
 
 fn clippy(env: &Env, workspace: &Workspace) -> Result<()> {
     let mut cargo = env.cargo(workspace)?;
-    cargo.args([
-        "clippy",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]);
+    cargo.args(["clippy", "--locked", "--workspace", "--all-targets"]);
+    if *workspace == Workspace::Main {
+        // Else the tests at the coordinator's fail points would not be looked at.
+        cargo.args(FAIL_POINTS);
+    }
+    cargo.args(["--", "-D", "warnings"]);
     process::run(&mut cargo)
 }
 

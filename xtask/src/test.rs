@@ -24,11 +24,14 @@ use tempfile::NamedTempFile;
 /// The profile of `.config/nextest.toml` that runs everything and writes JUnit.
 const PROFILE: &str = "ci";
 
+/// Lets the tests of the whole workspace end the coordinator at its fail points, which other builds do not have.
+pub(crate) const FAIL_POINTS: [&str; 2] = ["--features", "hierophant/failpoints"];
+
 /// What `test` can be told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Passed on to cargo-nextest, for example `-p hierophant-store` or a part of a test's name; leaves out the
-    /// documentation's tests.
+    /// documentation's tests. Add `--features hierophant/failpoints` for the coordinator's fail points.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     nextest: Vec<String>,
 }
@@ -53,9 +56,15 @@ pub(crate) fn run_workspace(env: &Env) -> Result<Tally> {
     // Tests that start real processes find them in the target folder.
     process::run(
         env.cargo(&Workspace::Main)?
-            .args(["build", "--locked", "--workspace", "--bins"]),
+            .args(["build", "--locked", "--workspace", "--bins"])
+            .args(FAIL_POINTS),
     )?;
-    let mut report = nextest(env, &["--workspace".to_owned()])?;
+    let everything: Vec<String> = ["--workspace"]
+        .iter()
+        .chain(&FAIL_POINTS)
+        .map(ToString::to_string)
+        .collect();
+    let mut report = nextest(env, &everything)?;
     documentation(env, &mut report)?;
     Ok(finish(&report, started))
 }
@@ -119,7 +128,9 @@ fn store_config(store: &Path) -> Result<NamedTempFile> {
 
 fn documentation(env: &Env, report: &mut Report) -> Result<()> {
     let mut cargo = env.cargo(&Workspace::Main)?;
-    cargo.args(["test", "--locked", "--workspace", "--doc", "--no-fail-fast"]);
+    cargo
+        .args(["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])
+        .args(FAIL_POINTS);
     let before = report.total().failed;
     let status = process::status_with_lines(&mut cargo, |line| report.add_libtest_line(line))?;
     if !status.success() && report.total().failed == before {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use hierophant_core::{PROOF_LABEL, TOOLCHAIN_LABEL};
 use hierophant_domain::WorkerId;
 use hierophant_worker_link::{
     client::{ClientSettings, Event, Link, Report},
@@ -96,7 +97,7 @@ fn capabilities(slots: u32, prefetch: u32) -> proto::Capabilities {
             role: "prove".to_owned(),
             system: made_up::SYSTEM.to_owned(),
             kind: made_up::KIND.to_owned(),
-            labels: [("toolchain".to_owned(), made_up::TOOLCHAIN.to_owned())].into(),
+            labels: [("toolchain".to_owned(), made_up::TOOLCHAIN.to_owned()), ("proof".to_owned(), "real".to_owned())].into(),
             ..Default::default()
         }],
         memory_bytes: 1 << 30,

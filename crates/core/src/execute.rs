@@ -46,6 +46,7 @@ async fn check(core: Core, work: ExecutionWork) {
         match verdict {
             Some(verdict) => {
                 log(&work.request, &verdict);
+                Core::pass("program-executed");
                 core.0.store.settle_execution(claim, verdict).await?;
             }
             None => core.0.store.return_check(claim, AGAIN_AFTER).await?,

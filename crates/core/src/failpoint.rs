@@ -5,10 +5,14 @@
 //! refused. Every point that is reached says so on stderr, so that a test can see which were hit.
 
 /// The points, in the order in which one request comes by them.
-pub const POINTS: [&str; 7] = [
+pub const POINTS: [&str; 11] = [
+    "artifact-written",
     "artifact-stored",
+    "program-registered",
     "request-accepted",
+    "lease-claimed",
     "lease-given",
+    "program-executed",
     "result-delivered",
     "result-acknowledged",
     "proof-verified",

@@ -39,6 +39,7 @@ impl Gate for Core {
     }
 
     async fn stored(&self, id: ArtifactId, _credential: &Credential, stored: Stored) -> Result<(), Denied> {
+        Core::pass("artifact-written");
         self.0
             .store
             .complete_artifact(id, stored.size, stored.sha256)

@@ -65,7 +65,9 @@ pub(crate) async fn register(core: &Core, registration: Registration) -> Result<
         artifact: registration.artifact,
         created_at: core.now(),
     };
-    Ok(core.0.store.register_program(program).await?)
+    let registered = core.0.store.register_program(program).await?;
+    Core::pass("program-registered");
+    Ok(registered)
 }
 
 async fn identity(core: &Core, registration: &Registration, digest: Digest) -> Found {

@@ -12,10 +12,9 @@ pub fn why_waiting(class: &TaskClass, workers: &[WorkerView]) -> Option<String> 
     let serving: Vec<(&WorkerView, Resources)> =
         workers.iter().filter_map(|worker| Some((worker, worker.needs_of(class)?))).collect();
     if serving.is_empty() {
-        let title = title(class);
         return Some(match workers.len() {
-            0 => format!("no worker is connected; start one that proves {title}"),
-            n => format!("none of the {n} connected workers proves {title}"),
+            0 => format!("no worker is connected; start one that proves {}", class.title()),
+            n => format!("none of the {n} connected workers proves {}{}", class.title(), missing_labels(class, workers)),
         });
     }
     let mut tally = Tally::default();
@@ -30,12 +29,23 @@ pub fn why_waiting(class: &TaskClass, workers: &[WorkerView]) -> Option<String> 
     Some(format!("no worker proves {}{space}: {tally}", class.title()))
 }
 
-fn title(class: &TaskClass) -> String {
-    let mut title = class.title();
-    for (index, (key, value)) in class.labels.iter().enumerate() {
-        let _ = write!(title, "{}{key} {value}", if index == 0 { " for " } else { ", " });
+/// The labels that keep workers that prove this very kind from the task, as " for toolchain v2"; empty where none proves the kind.
+fn missing_labels(class: &TaskClass, workers: &[WorkerView]) -> String {
+    let same_kind: Vec<_> = workers
+        .iter()
+        .flat_map(|worker| &worker.capabilities)
+        .filter(|offer| (&offer.role, &offer.system, &offer.kind) == (&class.role, &class.system, &class.kind))
+        .collect();
+    if same_kind.is_empty() {
+        return String::new();
     }
-    title
+    let mut words = String::new();
+    for (key, value) in &class.labels {
+        if !same_kind.iter().any(|offer| offer.labels.get(key) == Some(value)) {
+            let _ = write!(words, "{}{key} {value}", if words.is_empty() { " for " } else { ", " });
+        }
+    }
+    words
 }
 
 #[derive(Clone, Copy)]
@@ -107,6 +117,8 @@ fn gigabytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hierophant_domain::Name;
+
     use super::*;
     use crate::plan::tests::{class, worker};
 
@@ -130,6 +142,16 @@ mod tests {
         assert_eq!(
             why_waiting(&class("core"), &[worker(1, &[("compressed", 13)])]).as_deref(),
             Some("none of the 1 connected workers proves vm/core"),
+        );
+    }
+
+    #[test]
+    fn a_label_that_nobody_has_is_named() {
+        let mut wanted = class("core");
+        wanted.labels.insert(Name::literal("toolchain"), Name::literal("v2"));
+        assert_eq!(
+            why_waiting(&wanted, &[worker(1, &[("core", 9)])]).as_deref(),
+            Some("none of the 1 connected workers proves vm/core for toolchain v2"),
         );
     }
 

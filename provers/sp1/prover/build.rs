@@ -14,5 +14,8 @@ fn main() {
             .success()
             .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     });
-    println!("cargo::rustc-env=PROVER_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+    println!(
+        "cargo::rustc-env=PROVER_COMMIT={}",
+        commit.as_deref().unwrap_or("unknown")
+    );
 }

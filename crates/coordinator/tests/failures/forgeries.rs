@@ -25,12 +25,20 @@ async fn forged_proofs_are_refused() {
         let seen = operator::request(&cluster, &id).await;
         assert_eq!(seen["state"], "open", "{seen}");
         let last = operator::attempts(&seen).last().unwrap();
-        assert_eq!((&last["state"], operator::reason(last)), (&"refused".into(), reason.to_owned()), "{seen}");
+        assert_eq!(
+            (&last["state"], operator::reason(last)),
+            (&"refused".into(), reason.to_owned()),
+            "{seen}"
+        );
     }
     cluster.add_worker(&[]).await;
     client.proven(&wish, &id).await;
     let seen = operator::assert_fulfilled_once(&cluster, &id).await;
-    assert_eq!(operator::states(&seen), ["refused", "refused", "refused", "refused", "refused", "won"], "{seen}");
+    assert_eq!(
+        operator::states(&seen),
+        ["refused", "refused", "refused", "refused", "refused", "won"],
+        "{seen}"
+    );
     cluster.finish(PATIENCE).await;
 }
 
@@ -47,11 +55,25 @@ async fn a_third_strike_drops_the_worker() {
         asked.push((wish, id));
     }
     let dropped = operator::dead_worker(&cluster, 0).await;
-    assert!(dropped["strike_reasons"].as_array().is_some_and(|reasons| reasons.len() >= 3), "{dropped}");
-    assert!(operator::text(&dropped["gone_reason"]).contains("too many strikes"), "{dropped}");
-    assert!(operator::text(&dropped["gone_reason"]).contains("the checksum does not match"), "{dropped}");
+    assert!(
+        dropped["strike_reasons"]
+            .as_array()
+            .is_some_and(|reasons| reasons.len() >= 3),
+        "{dropped}"
+    );
+    assert!(
+        operator::text(&dropped["gone_reason"]).contains("too many strikes"),
+        "{dropped}"
+    );
+    assert!(
+        operator::text(&dropped["gone_reason"]).contains("the checksum does not match"),
+        "{dropped}"
+    );
     assert!(!dropped["quarantined_until"].is_null(), "{dropped}");
-    assert!(operator::text(&dropped["name"]) == "worker-0" && !operator::text(&dropped["address"]).is_empty(), "{dropped}");
+    assert!(
+        operator::text(&dropped["name"]) == "worker-0" && !operator::text(&dropped["address"]).is_empty(),
+        "{dropped}"
+    );
     cluster.add_worker(&[]).await;
     for (wish, id) in &asked {
         client.proven(wish, id).await;
@@ -62,7 +84,11 @@ async fn a_third_strike_drops_the_worker() {
     cluster.worker(0).start();
     wait_until("a refused worker", PATIENCE, async || {
         let log = cluster.worker(0).log();
-        if log.contains("this worker is quarantined for another") { Ok(()) } else { Err("it is not refused".to_owned()) }
+        if log.contains("this worker is quarantined for another") {
+            Ok(())
+        } else {
+            Err("it is not refused".to_owned())
+        }
     })
     .await;
     operator::dead_worker(&cluster, 0).await;
@@ -75,7 +101,9 @@ async fn replayed(cluster: &mut Cluster, reason: &str) {
     let elf = client.program("").await;
     let wish = client.wish(&elf, "the input").await;
     let others = hex::encode(mock::public_values(&elf, b"another input"));
-    cluster.add_worker(&[mock::worker(&format!("public_values={others}"))]).await;
+    cluster
+        .add_worker(&[mock::worker(&format!("public_values={others}"))])
+        .await;
     let id = client.ask(&wish).await;
     let liar = operator::worker_until(cluster, 0, "a strike", |worker| worker["strikes"] == 1).await;
     assert!(liar["strike_reasons"].to_string().contains(reason), "{liar}");

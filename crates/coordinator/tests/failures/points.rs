@@ -41,9 +41,15 @@ async fn crash_at(point: &'static str) -> Row {
     let hit = cluster.coordinator().log().contains(&format!("failpoint hit: {point}"));
     assert_eq!(client.ask(&wish).await, id, "the same request, not another");
     let seen = operator::assert_fulfilled_once(&cluster, &id).await;
-    let page = cluster.json("/requests").await.expect("the coordinator answers its operator");
+    let page = cluster
+        .json("/requests")
+        .await
+        .expect("the coordinator answers its operator");
     assert_eq!(page["requests"].as_array().map(Vec::len), Some(1), "{page}");
-    assert!(!operator::states(&seen).contains(&"failed"), "nobody tried and failed: {seen}");
+    assert!(
+        !operator::states(&seen).contains(&"failed"),
+        "nobody tried and failed: {seen}"
+    );
     let row = Row {
         point,
         hit,

@@ -22,7 +22,11 @@ async fn fails(script: &str, cause: ExecuteFailureCause, fault: &str) -> Cluster
     assert_eq!(details.error(), ProofRequestError::ExecutionFailure);
     assert!(trace.contains("the program ended with"), "{trace}");
     let seen = operator::request(&cluster, &id).await;
-    assert_eq!((&seen["failure"]["class"], &seen["failure"]["fault"]), (&"program".into(), &fault.into()), "{seen}");
+    assert_eq!(
+        (&seen["failure"]["class"], &seen["failure"]["fault"]),
+        (&"program".into(), &fault.into()),
+        "{seen}"
+    );
     assert_eq!(seen["failure"]["message"], trace.as_str());
     // The worker that said so, if it was first, told the truth.
     let worker = operator::worker_until(&cluster, 0, "an idle worker", |worker| {
@@ -34,14 +38,23 @@ async fn fails(script: &str, cause: ExecuteFailureCause, fault: &str) -> Cluster
 
 #[tokio::test]
 async fn a_guest_exits_with_another_code_than_zero() {
-    let cluster =
-        fails("exit_code=3", ExecuteFailureCause::HaltWithNonZeroExitCode, "non_zero_exit").await;
+    let cluster = fails(
+        "exit_code=3",
+        ExecuteFailureCause::HaltWithNonZeroExitCode,
+        "non_zero_exit",
+    )
+    .await;
     cluster.finish(PATIENCE).await;
 }
 
 #[tokio::test]
 async fn a_guest_exceeds_its_cycle_limit() {
-    let cluster = fails("cycles=100000001", ExecuteFailureCause::ExceededCycleLimit, "cycle_limit").await;
+    let cluster = fails(
+        "cycles=100000001",
+        ExecuteFailureCause::ExceededCycleLimit,
+        "cycle_limit",
+    )
+    .await;
     cluster.finish(PATIENCE).await;
 }
 
@@ -70,11 +83,19 @@ async fn an_input_cannot_be_decoded() {
     let client = Client::new(&cluster, 1);
     let (_, id) = client.ask_scripted("fail=input,at=execute").await;
     let (execution, details, trace) = client.unfulfilled(&id).await;
-    assert_ne!(execution, ExecutionStatus::Unexecutable, "the program itself was not at fault");
+    assert_ne!(
+        execution,
+        ExecutionStatus::Unexecutable,
+        "the program itself was not at fault"
+    );
     assert_eq!(details.error(), ProofRequestError::ExecutionFailure);
     assert!(trace.contains("the script demands this failure"), "{trace}");
     let seen = operator::request(&cluster, &id).await;
-    assert_eq!((&seen["state"], &seen["failure"]["class"]), (&"failed".into(), &"input".into()), "{seen}");
+    assert_eq!(
+        (&seen["state"], &seen["failure"]["class"]),
+        (&"failed".into(), &"input".into()),
+        "{seen}"
+    );
     assert_eq!(seen["failure"]["message"], trace.as_str());
     cluster.finish(PATIENCE).await;
 }
@@ -86,7 +107,9 @@ async fn an_elf_cannot_be_decoded() {
     let client = Client::new(&cluster, 1);
     let elf = mock::elf("fail=input,at=setup");
     let uri = client.upload(PROGRAM, &elf).await;
-    let answer = client.create_program(mock::program_id(&elf), mock::vk(&elf), &uri).await;
+    let answer = client
+        .create_program(mock::program_id(&elf), mock::vk(&elf), &uri)
+        .await;
     assert_refused(answer, Code::InvalidArgument, "the script demands this failure");
     cluster.finish(PATIENCE).await;
 }

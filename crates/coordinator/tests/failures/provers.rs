@@ -39,7 +39,11 @@ async fn another_finishes(script: &str, reason: &str) {
 
 #[tokio::test]
 async fn a_prover_is_killed_by_the_system() {
-    another_finishes("crash=kill", "was killed by signal 9, probably by the system for want of memory").await;
+    another_finishes(
+        "crash=kill",
+        "was killed by signal 9, probably by the system for want of memory",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -66,12 +70,17 @@ async fn a_prover_hangs_without_a_heartbeat() {
 async fn a_prover_works_for_longer_than_it_may() {
     let setup = setup().coordinator("workers.proof_timeout", "2s");
     let mut cluster = Cluster::start(setup).await;
-    cluster.add_worker(&[("name", "worker-0".into()), mock::worker("prove_ms=600000")]).await;
+    cluster
+        .add_worker(&[("name", "worker-0".into()), mock::worker("prove_ms=600000")])
+        .await;
     cluster.wait_for_workers(1, PATIENCE).await;
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("").await;
     let slow = operator::worker_until(&cluster, 0, "a strike", |worker| worker["strikes"] == 1).await;
-    assert!(slow["strike_reasons"].to_string().contains("took longer than"), "{slow}");
+    assert!(
+        slow["strike_reasons"].to_string().contains("took longer than"),
+        "{slow}"
+    );
     cluster.add_worker(&[]).await;
     client.proven(&wish, &id).await;
     let seen = operator::assert_fulfilled_once(&cluster, &id).await;
@@ -89,7 +98,11 @@ async fn a_request_kills_every_prover() {
     let client = Client::new(&cluster, 1);
     let (poison, poison_id) = client.ask_scripted("crash=kill").await;
     let (execution, details, trace) = client.unfulfilled(&poison_id).await;
-    assert_ne!(execution, ExecutionStatus::Unexecutable, "nobody has shown that the program is at fault");
+    assert_ne!(
+        execution,
+        ExecutionStatus::Unexecutable,
+        "nobody has shown that the program is at fault"
+    );
     assert_eq!(details.error(), ProofRequestError::ProvingFailure);
     assert!(trace.contains("the prover failed on 3 different workers"), "{trace}");
     let seen = operator::request(&cluster, &poison_id).await;
@@ -107,7 +120,9 @@ async fn a_check_dies_and_is_repeated() {
     let mut cluster = Cluster::start(setup()).await;
     cluster.add_worker(&[]).await;
     let client = Client::new(&cluster, 1);
-    let (wish, id) = client.ask_scripted(&format!("crash=kill,at=execute,{}", once(&cluster))).await;
+    let (wish, id) = client
+        .ask_scripted(&format!("crash=kill,at=execute,{}", once(&cluster)))
+        .await;
     client.proven(&wish, &id).await;
     let seen = operator::assert_fulfilled_once(&cluster, &id).await;
     assert_eq!(operator::states(&seen), ["won"], "its death settles nothing: {seen}");
@@ -122,7 +137,12 @@ async fn a_worker_lies_that_the_program_failed() {
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("").await;
     let liar = operator::worker_until(&cluster, 0, "a strike", |worker| worker["strikes"] == 1).await;
-    assert!(liar["strike_reasons"].to_string().contains("said that the program failed"), "{liar}");
+    assert!(
+        liar["strike_reasons"]
+            .to_string()
+            .contains("said that the program failed"),
+        "{liar}"
+    );
     let open = operator::request(&cluster, &id).await;
     assert_eq!(open["state"], "open", "a worker's word ends nothing: {open}");
     cluster.add_worker(&[]).await;

@@ -50,7 +50,10 @@ async fn the_coordinator_is_killed_while_a_result_is_verified() {
     cluster.add_worker(&[]).await;
     let client = Client::new(&cluster, 1);
     let (wish, id) = client.ask_scripted("").await;
-    operator::request_until(&cluster, &id, "a delivered result", |seen| operator::states(seen) == ["delivered"]).await;
+    operator::request_until(&cluster, &id, "a delivered result", |seen| {
+        operator::states(seen) == ["delivered"]
+    })
+    .await;
     cluster.kill9_coordinator();
     // Nobody else has it: the worker was told that it may forget.
     cluster.worker(0).kill9();
@@ -73,7 +76,11 @@ async fn a_result_is_held_by_its_worker_while_the_coordinator_is_down() {
     let held = cluster.worker(0).data().join("held");
     wait_until("a held result", PATIENCE, async || {
         let entries = std::fs::read_dir(&held).map_err(|error| error.to_string())?;
-        if entries.flatten().any(|entry| entry.path().join("entry").is_file()) { Ok(()) } else { Err("none".to_owned()) }
+        if entries.flatten().any(|entry| entry.path().join("entry").is_file()) {
+            Ok(())
+        } else {
+            Err("none".to_owned())
+        }
     })
     .await;
     // Now it is nowhere but on this disk.

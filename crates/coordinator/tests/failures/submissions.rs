@@ -28,10 +28,14 @@ async fn a_vk_hash_is_not_that_of_the_elf() {
     let elf = mock::elf("");
     let uri = client.upload(PROGRAM, &elf).await;
     let another = mock::elf("cycles=1");
-    let answer = client.create_program(mock::program_id(&another), mock::vk(&another), &uri).await;
+    let answer = client
+        .create_program(mock::program_id(&another), mock::vk(&another), &uri)
+        .await;
     assert_refused(answer, Code::InvalidArgument, "another verification key");
     // The hash may be right and the key beside it wrong.
-    let answer = client.create_program(mock::program_id(&elf), mock::vk(&another), &uri).await;
+    let answer = client
+        .create_program(mock::program_id(&elf), mock::vk(&another), &uri)
+        .await;
     assert_refused(answer, Code::InvalidArgument, "not that of the uploaded ELF");
     cluster.finish(PATIENCE).await;
 }
@@ -40,8 +44,16 @@ async fn a_vk_hash_is_not_that_of_the_elf() {
 async fn a_program_is_not_registered() {
     let (cluster, client) = open().await;
     let wish = client.wish(&mock::elf("cycles=2"), "").await;
-    assert_refused(client.request_proof(&wish.auction()).await, Code::FailedPrecondition, "CreateProgram");
-    assert_refused(client.request_proof(&wish.base()).await, Code::FailedPrecondition, "CreateProgram");
+    assert_refused(
+        client.request_proof(&wish.auction()).await,
+        Code::FailedPrecondition,
+        "CreateProgram",
+    );
+    assert_refused(
+        client.request_proof(&wish.base()).await,
+        Code::FailedPrecondition,
+        "CreateProgram",
+    );
     assert_eq!(accepted(&cluster).await, 0);
     cluster.finish(PATIENCE).await;
 }
@@ -58,13 +70,29 @@ async fn a_version_mode_or_format_is_not_served() {
     }
     let mut body = wish.auction();
     body.mode = ProofMode::Plonk as i32;
-    assert_refused(client.request_proof(&body).await, Code::FailedPrecondition, "ask for one of: core, compressed");
+    assert_refused(
+        client.request_proof(&body).await,
+        Code::FailedPrecondition,
+        "ask for one of: core, compressed",
+    );
     body.mode = 77;
-    assert_refused(client.request_proof(&body).await, Code::InvalidArgument, "proof mode 77 is unknown");
+    assert_refused(
+        client.request_proof(&body).await,
+        Code::InvalidArgument,
+        "proof mode 77 is unknown",
+    );
     let mut envelope = client.envelope(&wish.auction());
     envelope.format = MessageFormat::Json as i32;
-    assert_refused(client.send_request(envelope).await, Code::InvalidArgument, "send 1 (binary)");
-    assert_refused(client.create_artifact(3).await, Code::InvalidArgument, "artifact_type 3");
+    assert_refused(
+        client.send_request(envelope).await,
+        Code::InvalidArgument,
+        "send 1 (binary)",
+    );
+    assert_refused(
+        client.create_artifact(3).await,
+        Code::InvalidArgument,
+        "artifact_type 3",
+    );
     assert_eq!(accepted(&cluster).await, 0);
     cluster.finish(PATIENCE).await;
 }
@@ -77,7 +105,11 @@ async fn a_signature_is_bad_or_the_body_was_tampered_with() {
     let good = client.envelope(&wish.auction());
     let mut garbage = good.clone();
     garbage.signature = vec![7; 65].into();
-    assert_refused(client.send_request(garbage).await, Code::Unauthenticated, "the signature is not valid");
+    assert_refused(
+        client.send_request(garbage).await,
+        Code::Unauthenticated,
+        "the signature is not valid",
+    );
     let mut short = good.clone();
     short.signature = good.signature.slice(..64);
     assert_refused(client.send_request(short).await, Code::Unauthenticated, "65 bytes");
@@ -85,10 +117,18 @@ async fn a_signature_is_bad_or_the_body_was_tampered_with() {
     richer.gas_limit += 1;
     let mut tampered = client.envelope(&richer);
     tampered.signature = good.signature.clone();
-    assert_refused(client.send_request(tampered).await, Code::Unauthenticated, "did not make the upload");
+    assert_refused(
+        client.send_request(tampered).await,
+        Code::Unauthenticated,
+        "did not make the upload",
+    );
     // Another account signs well, and asks with an upload that is not its own.
     let stranger = Client::new(&cluster, 2);
-    assert_refused(stranger.request_proof(&wish.auction()).await, Code::Unauthenticated, "did not make the upload");
+    assert_refused(
+        stranger.request_proof(&wish.auction()).await,
+        Code::Unauthenticated,
+        "did not make the upload",
+    );
     assert_eq!(accepted(&cluster).await, 0);
     cluster.finish(PATIENCE).await;
 }
@@ -119,11 +159,23 @@ async fn an_input_was_never_uploaded() {
     let mut wish = client.wish(&elf, "").await;
     let announced = client.create_artifact(crate::support::client::STDIN).await.unwrap();
     wish.stdin_uri = announced.artifact_uri.clone();
-    assert_refused(client.request_proof(&wish.auction()).await, Code::FailedPrecondition, "has not been uploaded yet");
+    assert_refused(
+        client.request_proof(&wish.auction()).await,
+        Code::FailedPrecondition,
+        "has not been uploaded yet",
+    );
     wish.stdin_uri = announced.artifact_uri.replace(char::is_numeric, "7");
-    assert_refused(client.request_proof(&wish.auction()).await, Code::FailedPrecondition, "call CreateArtifact");
+    assert_refused(
+        client.request_proof(&wish.auction()).await,
+        Code::FailedPrecondition,
+        "call CreateArtifact",
+    );
     wish.stdin_uri = "s3://somewhere/else".to_owned();
-    assert_refused(client.request_proof(&wish.auction()).await, Code::FailedPrecondition, "call CreateArtifact");
+    assert_refused(
+        client.request_proof(&wish.auction()).await,
+        Code::FailedPrecondition,
+        "call CreateArtifact",
+    );
     assert_eq!(accepted(&cluster).await, 0);
     cluster.finish(PATIENCE).await;
 }
@@ -135,15 +187,26 @@ async fn a_request_is_cancelled_by_somebody_else_and_by_its_owner() {
     let (kept, taken_back) = (client.wish(&elf, "kept").await, client.wish(&elf, "taken back").await);
     let (kept_id, taken_back_id) = (client.ask(&kept).await, client.ask(&taken_back).await);
     let stranger = Client::new(&cluster, 2);
-    assert_refused(stranger.cancel(&kept_id).await, Code::PermissionDenied, "only the account");
+    assert_refused(
+        stranger.cancel(&kept_id).await,
+        Code::PermissionDenied,
+        "only the account",
+    );
     client.cancel(&taken_back_id).await.unwrap();
     client.cancel(&taken_back_id).await.unwrap();
     let (_, details, trace) = client.unfulfilled(&taken_back_id).await;
-    assert!(details.is_canceled && trace.contains("cancelled by its owner"), "{details:?}");
+    assert!(
+        details.is_canceled && trace.contains("cancelled by its owner"),
+        "{details:?}"
+    );
     cluster.add_worker(&[]).await;
     client.proven(&kept, &kept_id).await;
     let seen = operator::request(&cluster, &taken_back_id).await;
-    assert_eq!((&seen["state"], operator::attempts(&seen).len()), (&"cancelled".into(), 0), "{seen}");
+    assert_eq!(
+        (&seen["state"], operator::attempts(&seen).len()),
+        (&"cancelled".into(), 0),
+        "{seen}"
+    );
     cluster.finish(PATIENCE).await;
 }
 
@@ -152,16 +215,25 @@ async fn a_request_is_cancelled_while_it_is_proved() {
     let (mut cluster, client) = open().await;
     cluster.add_worker(&[("slots", 1.into())]).await;
     let (_, id) = client.ask_scripted("prove_ms=600000").await;
-    operator::request_until(&cluster, &id, "a running attempt", |seen| operator::states(seen) == ["running"]).await;
+    operator::request_until(&cluster, &id, "a running attempt", |seen| {
+        operator::states(seen) == ["running"]
+    })
+    .await;
     client.cancel(&id).await.unwrap();
     client.unfulfilled(&id).await;
     let seen = operator::request(&cluster, &id).await;
     assert_eq!(operator::states(&seen), ["revoked"], "{seen}");
-    assert!(operator::reason(&operator::attempts(&seen)[0]).contains("cancelled by its owner"), "{seen}");
+    assert!(
+        operator::reason(&operator::attempts(&seen)[0]).contains("cancelled by its owner"),
+        "{seen}"
+    );
     // The only slot is free again, and the worker is not blamed.
     let (wish, next) = client.ask_scripted("").await;
     client.proven(&wish, &next).await;
-    assert_eq!(operator::worker_until(&cluster, 0, "the worker", |_| true).await["strikes"], 0);
+    assert_eq!(
+        operator::worker_until(&cluster, 0, "the worker", |_| true).await["strikes"],
+        0
+    );
     cluster.finish(PATIENCE).await;
 }
 
@@ -190,11 +262,17 @@ async fn a_client_is_gone() {
     let id = client.request_proof(&body).await.unwrap();
     drop(client);
     cluster.add_worker(&[]).await;
-    operator::request_until(&cluster, &id, "a fulfilled request", |seen| seen["state"] == "fulfilled").await;
+    operator::request_until(&cluster, &id, "a fulfilled request", |seen| {
+        seen["state"] == "fulfilled"
+    })
+    .await;
     operator::assert_fulfilled_once(&cluster, &id).await;
     // It may come back, from wherever.
     let client = Client::new(&cluster, 1);
-    assert_eq!(client.ended(&id).await.fulfillment_status(), FulfillmentStatus::Fulfilled);
+    assert_eq!(
+        client.ended(&id).await.fulfillment_status(),
+        FulfillmentStatus::Fulfilled
+    );
     client.proven(&wish, &id).await;
     cluster.finish(PATIENCE).await;
 }

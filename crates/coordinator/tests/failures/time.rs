@@ -23,7 +23,11 @@ async fn expire(cluster: &Cluster, client: &Client, wish: &Wish) -> Value {
     let (_, details, trace) = client.unfulfilled(&id).await;
     assert!(!details.is_canceled && trace.contains("deadline"), "{trace}");
     let seen = operator::request(cluster, &id).await;
-    assert_eq!((&seen["state"], &seen["failure"]["class"]), (&"expired".into(), &"deadline".into()), "{seen}");
+    assert_eq!(
+        (&seen["state"], &seen["failure"]["class"]),
+        (&"expired".into(), &"deadline".into()),
+        "{seen}"
+    );
     seen
 }
 
@@ -50,6 +54,9 @@ async fn a_deadline_passes_while_a_request_is_proved() {
     // The only slot is free again, and the worker is not blamed.
     let (wish, next) = client.ask_scripted("").await;
     client.proven(&wish, &next).await;
-    assert_eq!(operator::worker_until(&cluster, 0, "the worker", |_| true).await["strikes"], 0);
+    assert_eq!(
+        operator::worker_until(&cluster, 0, "the worker", |_| true).await["strikes"],
+        0
+    );
     cluster.finish(PATIENCE).await;
 }

@@ -69,7 +69,10 @@ fn id_of(id: &[u8]) -> Bytes {
 
 /// Unix seconds.
 pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("it is after 1970")
+        .as_secs()
 }
 
 impl Wish {
@@ -91,7 +94,11 @@ impl Wish {
             executor: party.clone(),
             verifier: party.clone(),
             treasury: party,
-            public_values_hash: Some(Sha256::digest(mock::public_values(&self.elf, &self.stdin)).to_vec().into()),
+            public_values_hash: Some(
+                Sha256::digest(mock::public_values(&self.elf, &self.stdin))
+                    .to_vec()
+                    .into(),
+            ),
             base_fee: "0".to_owned(),
             max_price_per_pgu: "1".to_owned(),
             ..AuctionRequestProofBody::default()
@@ -116,7 +123,11 @@ impl Wish {
 
     /// The only right proof of it.
     pub(crate) fn proof(&self) -> Vec<u8> {
-        let kind = if self.mode == ProofMode::Core { "core" } else { "compressed" };
+        let kind = if self.mode == ProofMode::Core {
+            "core"
+        } else {
+            "compressed"
+        };
         mock::proof(&self.elf, &self.stdin, kind)
     }
 }
@@ -135,13 +146,19 @@ impl Client {
     pub(crate) fn sign(&self, message: &[u8]) -> Bytes {
         let digest = eip191_hash_message(message);
         let (signature, parity) = self.key.sign_prehash_recoverable(digest.as_slice());
-        [signature.to_bytes().to_vec(), vec![27 + parity.to_byte()]].concat().into()
+        [signature.to_bytes().to_vec(), vec![27 + parity.to_byte()]]
+            .concat()
+            .into()
     }
 
     /// An envelope that is right for its body.
     pub(crate) fn envelope(&self, body: &impl Message) -> SignedRequest {
         let body: Bytes = body.encode_to_vec().into();
-        SignedRequest { format: MessageFormat::Binary as i32, signature: self.sign(&body), body }
+        SignedRequest {
+            format: MessageFormat::Binary as i32,
+            signature: self.sign(&body),
+            body,
+        }
     }
 
     /// Sends a message as it is, once.
@@ -151,42 +168,70 @@ impl Client {
         A: Message + Default + Send + Sync + 'static,
     {
         let mut grpc = Grpc::new(self.channel.clone());
-        grpc.ready().await.map_err(|error| Status::unavailable(format!("not connected: {error}")))?;
+        grpc.ready()
+            .await
+            .map_err(|error| Status::unavailable(format!("not connected: {error}")))?;
         let path = PathAndQuery::from_static(method);
-        Ok(grpc.unary(Request::new(message), path, ProstCodec::<Q, A>::default()).await?.into_inner())
+        Ok(grpc
+            .unary(Request::new(message), path, ProstCodec::<Q, A>::default())
+            .await?
+            .into_inner())
     }
 
     /// Announces an upload.
     pub(crate) async fn create_artifact(&self, artifact_type: i32) -> Answer<CreateArtifactResponse> {
         let signature = self.sign(b"create_artifact");
-        self.call(ARTIFACTS, CreateArtifactRequest { signature, artifact_type }).await
+        self.call(
+            ARTIFACTS,
+            CreateArtifactRequest {
+                signature,
+                artifact_type,
+            },
+        )
+        .await
     }
 
     /// Uploads once: the status and the text of the answer, or what was wrong with the connection.
     pub(crate) async fn put(&self, url: &str, content: impl Into<reqwest::Body>) -> Result<(u16, String), String> {
-        let response = self.http.put(url).body(content).send().await.map_err(|error| format!("{error:?}"))?;
+        let response = self
+            .http
+            .put(url)
+            .body(content)
+            .send()
+            .await
+            .map_err(|error| format!("{error:?}"))?;
         let status = response.status().as_u16();
         Ok((status, response.text().await.map_err(|error| format!("{error:?}"))?))
     }
 
     /// Announces and uploads, coming back as published clients do. The URI of the upload.
     pub(crate) async fn upload(&self, artifact_type: i32, content: &[u8]) -> String {
-        let announced = persist("an announced upload", async || self.create_artifact(artifact_type).await).await;
+        let announced = persist("an announced upload", async || {
+            self.create_artifact(artifact_type).await
+        })
+        .await;
         self.put_whole(&announced.artifact_presigned_url, content).await;
         announced.artifact_uri
     }
 
     /// Uploads to a URL until it is taken.
     pub(crate) async fn put_whole(&self, url: &str, content: &[u8]) {
-        wait_until("a taken upload", PATIENCE, async || match self.put(url, content.to_vec()).await {
-            Ok((200, _)) => Ok(()),
-            other => Err(format!("{other:?}")),
+        wait_until("a taken upload", PATIENCE, async || {
+            match self.put(url, content.to_vec()).await {
+                Ok((200, _)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
         })
         .await;
     }
 
     /// Registers an uploaded program, once.
-    pub(crate) async fn create_program(&self, vk_hash: Vec<u8>, vk: Vec<u8>, uri: &str) -> Answer<CreateProgramResponse> {
+    pub(crate) async fn create_program(
+        &self,
+        vk_hash: Vec<u8>,
+        vk: Vec<u8>,
+        uri: &str,
+    ) -> Answer<CreateProgramResponse> {
         let body = CreateProgramRequestBody {
             nonce: 1,
             vk_hash: vk_hash.into(),
@@ -209,7 +254,9 @@ impl Client {
 
     /// Uploads an input for a program.
     pub(crate) async fn wish(&self, elf: &[u8], stdin: &str) -> Wish {
-        let request = || GetProofRequestParamsRequest { mode: ProofMode::Compressed as i32 };
+        let request = || GetProofRequestParamsRequest {
+            mode: ProofMode::Compressed as i32,
+        };
         let params: GetProofRequestParamsResponse =
             persist("the network's parameters", async || self.call(PARAMS, request()).await).await;
         Wish {
@@ -236,7 +283,10 @@ impl Client {
 
     /// Asks for a proof, coming back as published clients do.
     pub(crate) async fn ask(&self, wish: &Wish) -> Bytes {
-        persist("an accepted request", async || self.request_proof(&wish.auction()).await).await
+        persist("an accepted request", async || {
+            self.request_proof(&wish.auction()).await
+        })
+        .await
     }
 
     /// A program without a script, an input with one, and the request for its proof.
@@ -249,19 +299,24 @@ impl Client {
 
     /// Takes a request back, once.
     pub(crate) async fn cancel(&self, id: &[u8]) -> Answer<CancelRequestResponse> {
-        let body = CancelRequestRequestBody { nonce: 8, request_id: id_of(id) };
+        let body = CancelRequestRequestBody {
+            nonce: 8,
+            request_id: id_of(id),
+        };
         self.call(CANCEL, self.envelope(&body)).await
     }
 
     /// Polls once.
     pub(crate) async fn status(&self, id: &[u8]) -> Answer<GetProofRequestStatusResponse> {
-        self.call(STATUS, GetProofRequestStatusRequest { request_id: id_of(id) }).await
+        self.call(STATUS, GetProofRequestStatusRequest { request_id: id_of(id) })
+            .await
     }
 
     /// The whole request.
     pub(crate) async fn details(&self, id: &[u8]) -> ProofRequest {
         let reply: GetProofRequestDetailsResponse = persist("a request's details", async || {
-            self.call(DETAILS, GetProofRequestDetailsRequest { request_id: id_of(id) }).await
+            self.call(DETAILS, GetProofRequestDetailsRequest { request_id: id_of(id) })
+                .await
         })
         .await;
         reply.request.expect("details have a request")
@@ -283,7 +338,11 @@ impl Client {
     /// Waits for the end, which must not be a proof: the status, and the details with their sentence.
     pub(crate) async fn unfulfilled(&self, id: &[u8]) -> (ExecutionStatus, ProofRequest, String) {
         let status = self.ended(id).await;
-        assert_eq!(status.fulfillment_status(), FulfillmentStatus::Unfulfillable, "{status:?}");
+        assert_eq!(
+            status.fulfillment_status(),
+            FulfillmentStatus::Unfulfillable,
+            "{status:?}"
+        );
         assert_eq!(status.proof_uri, None, "{status:?}");
         let details = self.details(id).await;
         assert_eq!(details.fulfillment_status, status.fulfillment_status, "{details:?}");
@@ -296,9 +355,8 @@ impl Client {
     /// Waits for the proof, downloads it, and checks that it is the right one.
     pub(crate) async fn proven(&self, wish: &Wish, id: &[u8]) {
         let status = self.ended(id).await;
-        if status.fulfillment_status() != FulfillmentStatus::Fulfilled {
-            panic!("{status:?} {:?}", self.details(id).await);
-        }
+        let details = self.details(id).await;
+        assert_eq!(status.fulfillment_status(), FulfillmentStatus::Fulfilled, "{details:?}");
         assert_eq!(status.execution_status(), ExecutionStatus::Executed, "{status:?}");
         assert!(status.deadline > now(), "older clients throw the proof away");
         let url = status.proof_uri.expect("a fulfilled request has a proof");
@@ -307,8 +365,17 @@ impl Client {
     }
 
     async fn get(&self, url: &str) -> Result<Bytes, String> {
-        let response = self.http.get(url).send().await.and_then(reqwest::Response::error_for_status);
-        response.map_err(|error| format!("{error:?}"))?.bytes().await.map_err(|error| format!("{error:?}"))
+        let response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
+        response
+            .map_err(|error| format!("{error:?}"))?
+            .bytes()
+            .await
+            .map_err(|error| format!("{error:?}"))
     }
 }
 

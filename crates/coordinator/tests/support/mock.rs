@@ -22,7 +22,10 @@ pub(crate) fn light(script: &str) -> Value {
 fn prover(script: &str) -> Table {
     let mut prover = Table::new();
     let executable = Binaries::built().find("prover-mock");
-    prover.insert("executable".to_owned(), executable.to_string_lossy().into_owned().into());
+    prover.insert(
+        "executable".to_owned(),
+        executable.to_string_lossy().into_owned().into(),
+    );
     prover.insert("args".to_owned(), ARGUMENTS.to_vec().into());
     let mut options = Table::new();
     options.insert("script".to_owned(), script.into());

@@ -13,7 +13,7 @@ use std::time::Duration;
 use hierophant_testkit::Setup;
 
 /// How long a condition may take to come about. Generous, because all tests run at once on whatever there is.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A coordinator whose light prover is the mock, and that looks after its workers five times a second.
 pub(crate) fn setup() -> Setup {

@@ -82,14 +82,8 @@ async fn a_verification_of_a_coordinator_that_died_is_done_again<A: Adapter>() {
         if begun == 1 { Ok(()) } else { Err(begun) }
     })
     .await;
+    // Nobody else can hold a claim on this store, so the next coordinator does not wait for its end.
     network.restart().await;
-    network.time_is_looked_at().await;
-    assert_eq!(
-        (network.state(request).await, network.checker.verified().len()),
-        (RequestState::Open, 1),
-        "still claimed"
-    );
-    network.advance(network.settings.check_hold);
     network.fulfilled(request).await;
     assert_eq!(network.checker.verified().len(), 2);
 }
@@ -104,8 +98,6 @@ async fn an_execution_of_a_coordinator_that_died_is_done_again<A: Adapter>() {
     })
     .await;
     network.restart().await;
-    assert_eq!(network.request(request).await.execution, Execution::Pending);
-    network.advance(network.settings.check_hold);
     let mut worker = Worker::<A>::join(&network, 1).await;
     let task = worker.lease().await;
     worker.deliver(&network, task.token, good_proof()).await;

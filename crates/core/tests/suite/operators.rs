@@ -69,7 +69,7 @@ async fn every_wait_has_its_reason<A: Adapter>() {
     let network = Network::start_with(|settings, _| settings.execute_max_cycles = 0).await;
     let reason = |request| network.reason(request);
     let request = network.ask().executed().submit().await;
-    let core = "vm/core for toolchain v1";
+    let core = "vm/core";
     assert_eq!(
         reason(request).await,
         Some(format!("no worker is connected; start one that proves {core}"))
@@ -80,7 +80,7 @@ async fn every_wait_has_its_reason<A: Adapter>() {
     let other = network.ask().kind("plonk").submit().await;
     assert_eq!(
         reason(other).await,
-        Some("none of the 1 connected workers proves vm/plonk for toolchain v1".to_owned())
+        Some("none of the 1 connected workers proves vm/plonk".to_owned())
     );
     let queued = network.submit().await;
     let busy = format!("no worker proves {core} with 8.6 GB free: 1 is busy");

@@ -147,7 +147,7 @@ async fn workers_share_what_is_ready<A: Adapter>() {
     let reason = network.reason(requests[2]).await;
     assert_eq!(
         reason.as_deref(),
-        Some("no worker proves vm/core for toolchain v1 with 8.6 GB free: 2 are busy")
+        Some("no worker proves vm/core with 8.6 GB free: 2 are busy")
     );
     workers[1].deliver(&network, tasks[1].token, good_proof()).await;
     let third = workers[1].lease().await;
@@ -292,7 +292,7 @@ async fn a_draining_worker_gets_nothing_more_and_finishes_what_it_has<A: Adapter
     let reason = network.reason(second).await;
     assert_eq!(
         reason.as_deref(),
-        Some("no worker proves vm/core for toolchain v1 with 8.6 GB free: 1 is draining")
+        Some("no worker proves vm/core with 8.6 GB free: 1 is draining")
     );
     let mut other = Worker::<A>::join(&network, 2).await;
     assert_eq!(other.lease().await.request, second);

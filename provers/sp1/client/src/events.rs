@@ -16,7 +16,10 @@ pub(crate) enum Event {
     /// The proof is here.
     Fulfilled { bytes: usize, milliseconds: u128 },
     /// The SDK accepted the proof.
-    Verified { public_values: String, public_values_bytes: usize },
+    Verified {
+        public_values: String,
+        public_values_bytes: usize,
+    },
     /// The proof lies in a file.
     Saved { path: String },
     /// The network took the cancellation.
@@ -40,7 +43,10 @@ impl Event {
             Self::Fulfilled { bytes, milliseconds } => {
                 json!({"event": "fulfilled", "bytes": bytes, "milliseconds": number(*milliseconds)})
             }
-            Self::Verified { public_values, public_values_bytes } => json!({
+            Self::Verified {
+                public_values,
+                public_values_bytes,
+            } => json!({
                 "event": "verified",
                 "public_values": public_values,
                 "public_values_bytes": public_values_bytes,

@@ -45,7 +45,10 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            Event::Error { message: format!("{error:#}") }.print();
+            Event::Error {
+                message: format!("{error:#}"),
+            }
+            .print();
             ExitCode::FAILURE
         }
     }

@@ -40,9 +40,11 @@ pub(crate) fn run(arguments: &MangleArguments) -> anyhow::Result<()> {
     let path = &arguments.proof;
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
     let forged = forge(bytes, arguments.how)?;
-    std::fs::write(&arguments.out, forged)
-        .with_context(|| format!("cannot write {:?}", arguments.out))?;
-    Event::Saved { path: arguments.out.display().to_string() }.print();
+    std::fs::write(&arguments.out, forged).with_context(|| format!("cannot write {:?}", arguments.out))?;
+    Event::Saved {
+        path: arguments.out.display().to_string(),
+    }
+    .print();
     Ok(())
 }
 
@@ -67,12 +69,8 @@ fn forge(mut bytes: Vec<u8>, how: How) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn edited(
-    bytes: &[u8],
-    edit: impl FnOnce(&mut SP1ProofWithPublicValues),
-) -> anyhow::Result<Vec<u8>> {
-    let network: sp1_sdk::ProofFromNetwork =
-        bincode::deserialize(bytes).context("the file is no proof")?;
+fn edited(bytes: &[u8], edit: impl FnOnce(&mut SP1ProofWithPublicValues)) -> anyhow::Result<Vec<u8>> {
+    let network: sp1_sdk::ProofFromNetwork = bincode::deserialize(bytes).context("the file is no proof")?;
     let mut proof = SP1ProofWithPublicValues::from(network);
     edit(&mut proof);
     Ok(bincode::serialize(&proof)?)

@@ -5,12 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use sp1_sdk::{
-    NetworkProver, ProveRequest as _, Prover as _, ProverClient, SP1ProofWithPublicValues,
-    SP1ProvingKey,
-    network::{
-        B256, FulfillmentStrategy, NetworkMode,
-        proto::types::FulfillmentStatus,
-    },
+    NetworkProver, ProveRequest as _, Prover as _, ProverClient, SP1ProofWithPublicValues, SP1ProvingKey,
+    network::{B256, FulfillmentStrategy, NetworkMode, proto::types::FulfillmentStatus},
 };
 
 use crate::{
@@ -86,7 +82,10 @@ pub(crate) async fn run(arguments: NetworkArguments) -> anyhow::Result<()> {
     let prover = prover(&arguments).await?;
     if let Some(request_id) = arguments.cancel {
         prover.cancel_request(request_id).await?;
-        Event::Cancelled { request_id: request_id.to_string() }.print();
+        Event::Cancelled {
+            request_id: request_id.to_string(),
+        }
+        .print();
         return Ok(());
     }
     if let Some(request_id) = arguments.details {
@@ -101,7 +100,10 @@ pub(crate) async fn run(arguments: NetworkArguments) -> anyhow::Result<()> {
             Some(request_id) => request_id,
             None => Box::pin(builder(&prover, &key, &arguments)?.request()).await?,
         };
-        Event::Requested { request_id: request_id.to_string() }.print();
+        Event::Requested {
+            request_id: request_id.to_string(),
+        }
+        .print();
         if arguments.submit_only {
             return Ok(());
         }
@@ -125,7 +127,11 @@ async fn prover(arguments: &NetworkArguments) -> anyhow::Result<NetworkProver> {
         Network::Hosted => ProverClient::builder().hosted(),
     };
     let key = arguments.private_key.as_deref().filter(|key| !key.is_empty());
-    Ok(builder.rpc_url(rpc).private_key(key.unwrap_or(TEST_PRIVATE_KEY)).build().await)
+    Ok(builder
+        .rpc_url(rpc)
+        .private_key(key.unwrap_or(TEST_PRIVATE_KEY))
+        .build()
+        .await)
 }
 
 fn builder<'a>(
@@ -170,7 +176,10 @@ async fn wait(
         }
         let (proof, status) = prover.process_proof_status(request_id, remaining).await?;
         if told != Some(status) {
-            Event::Status { fulfillment: status.as_str_name() }.print();
+            Event::Status {
+                fulfillment: status.as_str_name(),
+            }
+            .print();
             told = Some(status);
         }
         if status == FulfillmentStatus::Fulfilled {
@@ -185,6 +194,9 @@ async fn details(prover: &NetworkProver, request_id: B256) -> anyhow::Result<()>
         bail!("the network knows no request {request_id}");
     };
     // The SDK's type is the union of two contracts and has no JSON form; its debug form names every field.
-    Event::Details { details: format!("{request:?}").into() }.print();
+    Event::Details {
+        details: format!("{request:?}").into(),
+    }
+    .print();
     Ok(())
 }

@@ -4,10 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use sp1_sdk::{
-    Elf, HashableKey as _, Prover, ProvingKey as _, SP1ProofMode, SP1ProofWithPublicValues,
-    SP1Stdin,
-};
+use sp1_sdk::{Elf, HashableKey as _, Prover, ProvingKey as _, SP1ProofMode, SP1ProofWithPublicValues, SP1Stdin};
 
 use crate::events::Event;
 
@@ -101,7 +98,10 @@ impl RequestArguments {
     ) -> anyhow::Result<()> {
         if let Some(path) = &self.save_proof {
             proof.save(path)?;
-            Event::Saved { path: path.display().to_string() }.print();
+            Event::Saved {
+                path: path.display().to_string(),
+            }
+            .print();
         }
         prover
             .verify(proof, key.verifying_key(), None)

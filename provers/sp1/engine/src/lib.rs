@@ -42,7 +42,11 @@ impl Engine {
     /// # Errors
     /// SP1 could not assemble the engine; the process is of no use then.
     pub fn start(tuning: &Tuning) -> Boxed<'_, anyhow::Result<Self>> {
-        Box::pin(async move { Ok(Self { node: tuning::build(tuning).await? }) })
+        Box::pin(async move {
+            Ok(Self {
+                node: tuning::build(tuning).await?,
+            })
+        })
     }
 
     /// Proves. A task of the engine that panics is traced as an error and never ends this future.
@@ -56,8 +60,6 @@ impl Engine {
         mode: ProofMode,
     ) -> Boxed<'static, anyhow::Result<ProofFromNetwork>> {
         let node = self.node.clone();
-        Box::pin(async move {
-            node.prove_with_mode(&elf, stdin, SP1Context::default(), mode).await
-        })
+        Box::pin(async move { node.prove_with_mode(&elf, stdin, SP1Context::default(), mode).await })
     }
 }

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use sp1_core_executor::{ExecutionReport, Program, SP1CoreOpts};
 use sp1_prover::worker::{SP1ExecutorConfig, execute_with_options};
 use sp1_sdk::{
-    Elf, LightProver, Prover as _, ProvingKey as _, SP1Context, SP1ProofWithPublicValues,
-    SP1PublicValues, SP1Stdin, SP1VerificationError, SP1VerifyingKey,
+    Elf, LightProver, Prover as _, ProvingKey as _, SP1Context, SP1ProofWithPublicValues, SP1PublicValues, SP1Stdin,
+    SP1VerificationError, SP1VerifyingKey,
 };
 
 use crate::Boxed;
@@ -30,7 +30,11 @@ impl fmt::Debug for Light {
 impl Light {
     /// Starts in well under a second.
     pub fn start() -> Boxed<'static, Self> {
-        Box::pin(async { Self { prover: LightProver::new().await } })
+        Box::pin(async {
+            Self {
+                prover: LightProver::new().await,
+            }
+        })
     }
 
     /// Derives a program's verification key; takes about ten seconds.
@@ -51,11 +55,7 @@ impl Light {
     ///
     /// # Panics
     /// SP1's verifier asserts here and there; a proof that trips it is malformed.
-    pub fn verify(
-        &self,
-        proof: &SP1ProofWithPublicValues,
-        vk: &SP1VerifyingKey,
-    ) -> Result<(), SP1VerificationError> {
+    pub fn verify(&self, proof: &SP1ProofWithPublicValues, vk: &SP1VerifyingKey) -> Result<(), SP1VerificationError> {
         self.prover.verify(proof, vk, None)
     }
 }
@@ -67,5 +67,11 @@ pub fn execute(
     context: SP1Context<'static>,
     opts: SP1CoreOpts,
 ) -> Boxed<'static, ExecutionResult> {
-    Box::pin(execute_with_options(program, stdin, context, opts, SP1ExecutorConfig::default()))
+    Box::pin(execute_with_options(
+        program,
+        stdin,
+        context,
+        opts,
+        SP1ExecutorConfig::default(),
+    ))
 }

@@ -82,7 +82,9 @@ impl Tuning {
 
 /// Assembles the engine; awaited in this crate only.
 pub(crate) async fn build(tuning: &Tuning) -> anyhow::Result<SP1LocalNode> {
-    SP1LocalNodeBuilder::from_worker_client_builder(worker_builder(tuning)).build().await
+    SP1LocalNodeBuilder::from_worker_client_builder(worker_builder(tuning))
+        .build()
+        .await
 }
 
 fn worker_builder(tuning: &Tuning) -> SP1WorkerBuilder<CpuSP1ProverComponents> {

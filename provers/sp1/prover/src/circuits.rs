@@ -93,9 +93,7 @@ pub(crate) fn unavailable(kind: Kind) -> Option<String> {
         return Some(format!("{problem}; {needs}"));
     }
     let installed = installed_memory_bytes();
-    (installed < circuit.memory_bytes).then(|| {
-        format!("{needs}, and this machine has {} GiB", installed / GIB)
-    })
+    (installed < circuit.memory_bytes).then(|| format!("{needs}, and this machine has {} GiB", installed / GIB))
 }
 
 /// What the commands `circuits record` and `circuits verify` say about one kind.
@@ -131,11 +129,12 @@ pub(crate) fn record(kind: &str, at: Option<PathBuf>) -> Result<(PathBuf, usize)
     let (circuit, directory) = find(kind, at)?;
     compare_key(circuit, &directory).map_err(CircuitsError::Key)?;
     let hashes = hashes(&directory)?;
-    let lines: String =
-        hashes.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
+    let lines: String = hashes.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
     let manifest = directory.join(MANIFEST);
-    fs::write(&manifest, lines)
-        .map_err(|source| CircuitsError::Io { path: manifest.clone(), source })?;
+    fs::write(&manifest, lines).map_err(|source| CircuitsError::Io {
+        path: manifest.clone(),
+        source,
+    })?;
     Ok((manifest, hashes.len()))
 }
 
@@ -145,8 +144,10 @@ pub(crate) fn verify(kind: &str, at: Option<PathBuf>) -> Result<(PathBuf, usize)
     let (circuit, directory) = find(kind, at)?;
     compare_key(circuit, &directory).map_err(CircuitsError::Key)?;
     let manifest = directory.join(MANIFEST);
-    let text = fs::read_to_string(&manifest)
-        .map_err(|source| CircuitsError::Io { path: manifest.clone(), source })?;
+    let text = fs::read_to_string(&manifest).map_err(|source| CircuitsError::Io {
+        path: manifest.clone(),
+        source,
+    })?;
     let recorded = parse_manifest(&text).ok_or(CircuitsError::Manifest(manifest))?;
     let found = hashes(&directory)?;
     let mut differences = Vec::new();
@@ -194,8 +195,8 @@ fn directory(circuit: Circuit) -> Result<PathBuf, String> {
 
 fn compare_key(circuit: Circuit, directory: &Path) -> Result<(), String> {
     let path = directory.join(circuit.vk_file);
-    let key = fs::read(&path)
-        .map_err(|error| format!("the verifying key {} cannot be read: {error}", path.display()))?;
+    let key =
+        fs::read(&path).map_err(|error| format!("the verifying key {} cannot be read: {error}", path.display()))?;
     let expected: &[u8] = match circuit.kind {
         Kind::Groth16 => *GROTH16_VK_BYTES,
         Kind::Plonk => *PLONK_VK_BYTES,
@@ -212,7 +213,10 @@ fn compare_key(circuit: Circuit, directory: &Path) -> Result<(), String> {
 
 /// SHA-256 of every regular file directly in `directory`, but for the manifest.
 fn hashes(directory: &Path) -> Result<BTreeMap<String, String>, CircuitsError> {
-    let failed = |path: &Path, source| CircuitsError::Io { path: path.to_owned(), source };
+    let failed = |path: &Path, source| CircuitsError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let mut hashes = BTreeMap::new();
     for entry in fs::read_dir(directory).map_err(|error| failed(directory, error))? {
         let path = entry.map_err(|error| failed(directory, error))?.path();
@@ -304,7 +308,10 @@ mod tests {
     #[test]
     fn says_what_is_missing_and_how_much_it_takes() {
         let sentence = unavailable(Kind::Groth16).expect("needs gnark");
-        assert!(sentence.contains("native-gnark") && sentence.contains("GiB"), "{sentence}");
+        assert!(
+            sentence.contains("native-gnark") && sentence.contains("GiB"),
+            "{sentence}"
+        );
         assert_eq!(unavailable(Kind::Core), None);
     }
 }

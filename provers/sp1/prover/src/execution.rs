@@ -90,8 +90,16 @@ pub(crate) async fn execute(
         }
         Err(error) => (Some(judge(&error, known)?), Vec::new(), Record::default()),
     };
-    let record = Record { peak_memory_bytes: peak_memory_bytes(), ..record };
-    Ok(Execution { fault, public_values, guest_log: heard.guest_log, record })
+    let record = Record {
+        peak_memory_bytes: peak_memory_bytes(),
+        ..record
+    };
+    Ok(Execution {
+        fault,
+        public_values,
+        guest_log: heard.guest_log,
+        record,
+    })
 }
 
 /// Awaits `run`; ends the executor when the host cancels, or when it used more processor time than its limit allows.
@@ -137,7 +145,9 @@ fn judge(error: &anyhow::Error, known: Circumstances<'_>) -> Result<ProgramFault
     }
     let text = error.to_string();
     if text.starts_with("deferred proof") {
-        return Err(Failure::input(format!("the input stdin: {text}; send proofs that verify")));
+        return Err(Failure::input(format!(
+            "the input stdin: {text}; send proofs that verify"
+        )));
     }
     Err(Failure::prover(format!("the executor failed: {text}")))
 }

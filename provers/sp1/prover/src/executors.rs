@@ -38,7 +38,13 @@ pub(crate) fn running() -> Vec<Executor> {
     };
     processes
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        })
         .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
         .filter_map(|stat| executor_in(&stat, parent))
         .collect()
@@ -64,7 +70,10 @@ fn executor_in(stat: &str, parent: i32) -> Option<Executor> {
     // Fields 14 and 15 of the line, counted from 1: time in user and in kernel mode.
     let user: u64 = fields.get(11)?.parse().ok()?;
     let kernel: u64 = fields.get(12)?.parse().ok()?;
-    Some(Executor { pid: Pid::from_raw(pid.parse().ok()?)?, ticks: user + kernel })
+    Some(Executor {
+        pid: Pid::from_raw(pid.parse().ok()?)?,
+        ticks: user + kernel,
+    })
 }
 
 #[cfg(test)]

@@ -40,11 +40,8 @@ pub(crate) fn judge(error: &ExecutionError, known: Circumstances<'_>) -> End {
         ExecutionError::UnsupportedSyscall(_) => {
             program(Cause::UnsupportedSyscall, format!("the program failed: {error}"))
         }
-        ExecutionError::Breakpoint() => {
-            program(Cause::Breakpoint, "the program hit a breakpoint".into())
-        }
-        ExecutionError::ExceededCycleLimit(_)
-        | ExecutionError::UnconstrainedCycleLimitExceeded(_) => {
+        ExecutionError::Breakpoint() => program(Cause::Breakpoint, "the program hit a breakpoint".into()),
+        ExecutionError::ExceededCycleLimit(_) | ExecutionError::UnconstrainedCycleLimitExceeded(_) => {
             program(Cause::CycleLimit, "the program exceeded its cycle limit".into())
         }
         ExecutionError::InvalidSyscallUsage(_) => {
@@ -54,9 +51,10 @@ pub(crate) fn judge(error: &ExecutionError, known: Circumstances<'_>) -> End {
             Cause::Unimplemented,
             "the program ran into an instruction that is none, or into a breakpoint".into(),
         ),
-        ExecutionError::EndInUnconstrained() => {
-            program(Cause::EndInUnconstrained, "the program ended in unconstrained mode".into())
-        }
+        ExecutionError::EndInUnconstrained() => program(
+            Cause::EndInUnconstrained,
+            "the program ended in unconstrained mode".into(),
+        ),
         ExecutionError::UnexpectedExitCode(code) => non_zero_exit(u64::from(*code)),
         ExecutionError::UnhandledTrap(_) | ExecutionError::TooMuchMemory() => {
             program(Cause::AbnormalExit, format!("the program failed: {error}"))
@@ -127,17 +125,32 @@ fn other(text: &str, known: Circumstances<'_>) -> End {
     let (cause, message) = if said("hint input stream exhausted") {
         (Cause::AbnormalExit, "the program read more input than there is")
     } else if said("hint input stream read length mismatch") {
-        (Cause::AbnormalExit, "the program read an input with another length than it has")
+        (
+            Cause::AbnormalExit,
+            "the program read an input with another length than it has",
+        )
     } else if said("not aligned") {
-        (Cause::InvalidMemoryAccess, "the program passed an address that is not aligned")
+        (
+            Cause::InvalidMemoryAccess,
+            "the program passed an address that is not aligned",
+        )
     } else if said("not allowed for this syscall: HALT") {
         (Cause::EndInUnconstrained, "the program ended in unconstrained mode")
     } else if said("Unconstrained mode is not allowed") {
-        (Cause::InvalidSyscallUsage, "the program made a system call in unconstrained mode")
+        (
+            Cause::InvalidSyscallUsage,
+            "the program made a system call in unconstrained mode",
+        )
     } else if said("invalid syscall number") {
-        (Cause::UnsupportedSyscall, "the program made a system call that does not exist")
+        (
+            Cause::UnsupportedSyscall,
+            "the program made a system call that does not exist",
+        )
     } else {
-        (Cause::AbnormalExit, "the program ended abnormally, without a cause that the executor knows")
+        (
+            Cause::AbnormalExit,
+            "the program ended abnormally, without a cause that the executor knows",
+        )
     };
     End::Program(ProgramFault::new(cause, message))
 }
@@ -148,7 +161,11 @@ mod tests {
 
     fn judged(error: &ExecutionError, lines: &[&str], overran: Option<u64>) -> Option<Cause> {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let known = Circumstances { executor_lines: &lines, overran, executor_memory_bytes: 1 };
+        let known = Circumstances {
+            executor_lines: &lines,
+            overran,
+            executor_memory_bytes: 1,
+        };
         match judge(error, known) {
             End::Program(fault) => Some(fault.cause()),
             End::Failure(_) => None,
@@ -160,13 +177,17 @@ mod tests {
         let crashed = ExecutionError::Other(
             "Child native executor crashed, details: CrashDetails { signal: 6, addr: 0, operation: 0 }".into(),
         );
-        let full = ExecutionError::Other(
-            "Child native executor terminated abnormally, code: None, signal: Some(7)".into(),
-        );
+        let full =
+            ExecutionError::Other("Child native executor terminated abnormally, code: None, signal: Some(7)".into());
         let spawn = ExecutionError::Other("failed to spawn child process: no".into());
         let cases: [(&ExecutionError, &[&str], Option<u64>, Option<Cause>); 11] = [
             (&ExecutionError::Breakpoint(), &[], None, Some(Cause::Breakpoint)),
-            (&ExecutionError::UnexpectedExitCode(3), &[], None, Some(Cause::NonZeroExit)),
+            (
+                &ExecutionError::UnexpectedExitCode(3),
+                &[],
+                None,
+                Some(Cause::NonZeroExit),
+            ),
             (&ExecutionError::ChildKilled(), &[], None, None),
             (&ExecutionError::ChildKilled(), &[], Some(5), Some(Cause::CycleLimit)),
             (&ExecutionError::KilledByMemoryMonitor(9), &[], None, None),
@@ -183,7 +204,12 @@ mod tests {
                 None,
                 Some(Cause::EndInUnconstrained),
             ),
-            (&crashed, &["invalid syscall number: 9"], None, Some(Cause::UnsupportedSyscall)),
+            (
+                &crashed,
+                &["invalid syscall number: 9"],
+                None,
+                Some(Cause::UnsupportedSyscall),
+            ),
             (&full, &[], None, None),
             (&spawn, &[], None, None),
         ];

@@ -71,22 +71,25 @@ pub(crate) fn unpack(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, DecodeError>
 }
 
 /// Decodes all of `bytes`.
-pub(crate) fn decode<T: DeserializeOwned>(
-    bytes: &[u8],
-    expected: &'static str,
-) -> Result<T, DecodeError> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &'static str) -> Result<T, DecodeError> {
     // The limit makes bincode compare every length with what is left before it allocates.
     bincode::DefaultOptions::new()
         .with_fixint_encoding()
         .with_limit(bytes.len() as u64)
         .reject_trailing_bytes()
         .deserialize(bytes)
-        .map_err(|error| DecodeError::Bincode { expected, reason: error.to_string() })
+        .map_err(|error| DecodeError::Bincode {
+            expected,
+            reason: error.to_string(),
+        })
 }
 
 /// Takes the ELF out of an unpacked program: a u64 length and the bytes.
 pub(crate) fn elf_of(unpacked: &[u8]) -> Result<&[u8], DecodeError> {
-    let wrong = |reason: String| DecodeError::Bincode { expected: "a program's bytes", reason };
+    let wrong = |reason: String| DecodeError::Bincode {
+        expected: "a program's bytes",
+        reason,
+    };
     let (length, elf) = unpacked
         .split_first_chunk::<8>()
         .ok_or_else(|| wrong("it has fewer than 8 bytes".into()))?;

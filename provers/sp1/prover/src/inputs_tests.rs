@@ -21,7 +21,10 @@ fn stops_at_the_limit_and_not_before() {
     let bomb = packed(&vec![0; 1 << 20]);
     assert!(bomb.len() < 1000, "the frame is small");
     assert_eq!(unpack(bomb.clone(), 1 << 20).map(|plain| plain.len()), Ok(1 << 20));
-    assert_eq!(unpack(bomb, (1 << 20) - 1), Err(DecodeError::TooLarge { limit: (1 << 20) - 1 }));
+    assert_eq!(
+        unpack(bomb, (1 << 20) - 1),
+        Err(DecodeError::TooLarge { limit: (1 << 20) - 1 })
+    );
     assert_eq!(unpack(vec![0; 5], 5).map(|plain| plain.len()), Ok(5));
     assert_eq!(unpack(vec![0; 5], 4), Err(DecodeError::TooLarge { limit: 4 }));
 }

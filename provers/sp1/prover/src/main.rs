@@ -23,9 +23,7 @@ use std::{io, path::PathBuf};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tracing::{Level, Metadata};
-use tracing_subscriber::{
-    Layer as _, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
+use tracing_subscriber::{Layer as _, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{observer::Observer, service::Sp1Prover};
 

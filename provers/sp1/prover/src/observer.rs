@@ -10,11 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 use tracing::{Event, Level, Metadata, Subscriber, field, span};
-use tracing_subscriber::{
-    Layer,
-    layer::Context,
-    registry::LookupSpan,
-};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::progress::{self, Counters, Report};
 
@@ -62,7 +58,10 @@ impl Observer {
 
     /// Ends collecting and returns what was heard.
     pub(crate) fn execution_heard(&self) -> Heard {
-        lock(&self.shared.execution).take().map(|(heard, _)| heard).unwrap_or_default()
+        lock(&self.shared.execution)
+            .take()
+            .map(|(heard, _)| heard)
+            .unwrap_or_default()
     }
 
     /// Starts to count the steps of a proof.
@@ -102,8 +101,7 @@ impl Observer {
 
     fn child_line(&self, text: &str) {
         // "CHILD <id>: <line>"
-        let Some((_, line)) = text.strip_prefix("CHILD ").and_then(|rest| rest.split_once(": "))
-        else {
+        let Some((_, line)) = text.strip_prefix("CHILD ").and_then(|rest| rest.split_once(": ")) else {
             return;
         };
         let mut execution = lock(&self.shared.execution);

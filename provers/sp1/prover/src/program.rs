@@ -36,17 +36,18 @@ impl LoadedProgram {
     /// Decodes an upload; `limit` bounds what it unpacks to.
     pub(crate) fn decode(upload: Vec<u8>, limit: u64) -> Result<Self, Failure> {
         let refused = |reason: String| Failure::input(format!("the input program: {reason}"));
-        let unpacked =
-            inputs::unpack(upload, limit).map_err(|error| refused(error.to_string()))?;
-        let elf: Arc<[u8]> =
-            inputs::elf_of(&unpacked).map_err(|error| refused(error.to_string()))?.into();
+        let unpacked = inputs::unpack(upload, limit).map_err(|error| refused(error.to_string()))?;
+        let elf: Arc<[u8]> = inputs::elf_of(&unpacked)
+            .map_err(|error| refused(error.to_string()))?
+            .into();
         // The decoder indexes and asserts its way through files that it trusts.
         let program = catch_unwind(AssertUnwindSafe(|| Program::from(&elf)))
             .map_err(|_| refused("its ELF file is damaged or not for rv64im".into()))?
-            .map_err(|error| {
-                refused(format!("its ELF file is not one that SP1 runs: {error}"))
-            })?;
-        Ok(Self { elf, program: Arc::new(program) })
+            .map_err(|error| refused(format!("its ELF file is not one that SP1 runs: {error}")))?;
+        Ok(Self {
+            elf,
+            program: Arc::new(program),
+        })
     }
 }
 
@@ -64,11 +65,7 @@ struct Cache {
 
 impl Keys {
     /// Returns the program's verification key: from memory, or by SP1's set-up (about ten seconds).
-    pub(crate) async fn of_program(
-        &self,
-        light: &Light,
-        program: &LoadedProgram,
-    ) -> Result<SP1VerifyingKey, Failure> {
+    pub(crate) async fn of_program(&self, light: &Light, program: &LoadedProgram) -> Result<SP1VerifyingKey, Failure> {
         let hash: [u8; 32] = Sha256::digest(&program.elf).into();
         if let Some(vk) = self.lock().keys.get(&hash) {
             return Ok(vk.clone());

@@ -38,9 +38,7 @@ const PROVEN_BP: u32 = 9_900;
 
 /// Returns whether a span of this name says anything about progress.
 pub(crate) fn is_relevant(span: &str) -> bool {
-    STEPS.contains(&span)
-        || WRAPS.contains(&span)
-        || [SETUP, SHARD, CORE_PROOF, EXECUTION, REDUCE].contains(&span)
+    STEPS.contains(&span) || WRAPS.contains(&span) || [SETUP, SHARD, CORE_PROOF, EXECUTION, REDUCE].contains(&span)
 }
 
 /// What to tell the host.
@@ -110,7 +108,12 @@ impl Counters {
     /// Sums up.
     pub(crate) fn report(&self) -> Report {
         let (phase, done, total) = self.phase();
-        Report { phase, done, total, overall_bp: self.overall_bp() }
+        Report {
+            phase,
+            done,
+            total,
+            overall_bp: self.overall_bp(),
+        }
     }
 
     fn phase(&self) -> (&'static str, u64, u64) {
@@ -187,7 +190,12 @@ mod tests {
         assert_eq!(overall.len(), 6);
         assert_eq!(
             counters.report(),
-            Report { phase: "core", done: 1, total: 1, overall_bp: PROVEN_BP }
+            Report {
+                phase: "core",
+                done: 1,
+                total: 1,
+                overall_bp: PROVEN_BP
+            }
         );
     }
 
@@ -217,7 +225,12 @@ mod tests {
         assert!(overall.is_sorted(), "{overall:?}");
         assert_eq!(
             counters.report(),
-            Report { phase: "compress", done: 7, total: 7, overall_bp: PROVEN_BP }
+            Report {
+                phase: "compress",
+                done: 7,
+                total: 7,
+                overall_bp: PROVEN_BP
+            }
         );
     }
 

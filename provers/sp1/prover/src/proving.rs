@@ -58,15 +58,7 @@ impl<'a> Proving<'a> {
 
         job.progress("execute", 0, 1, 0);
         let limits = call.limits.unwrap_or_default();
-        let executed = execution::execute(
-            job,
-            self.observer,
-            self.settings,
-            &program,
-            stdin.clone(),
-            &limits,
-        )
-        .await?;
+        let executed = execution::execute(job, self.observer, self.settings, &program, stdin.clone(), &limits).await?;
         if let Some(fault) = executed.fault {
             return Err(Failure::program(fault));
         }
@@ -109,7 +101,9 @@ impl<'a> Proving<'a> {
             return Ok((kind, None));
         }
         let engine = self.engine.ok_or_else(|| {
-            Failure::unsupported("this process makes mock proofs only (option mock_only); ask for one, or start it without")
+            Failure::unsupported(
+                "this process makes mock proofs only (option mock_only); ask for one, or start it without",
+            )
         })?;
         // Looked at again for each proof: beyond this point SP1's code would download what is missing.
         match circuits::unavailable(kind) {
@@ -119,12 +113,7 @@ impl<'a> Proving<'a> {
     }
 
     /// The program's key: from the input "vk" where the host has it, else by set-up.
-    async fn key(
-        self,
-        job: &JobContext,
-        call: &Prove,
-        program: &LoadedProgram,
-    ) -> Result<SP1VerifyingKey, Failure> {
+    async fn key(self, job: &JobContext, call: &Prove, program: &LoadedProgram) -> Result<SP1VerifyingKey, Failure> {
         if let Some(encoded) = job.optional_input(&call.inputs, "vk", VK_BYTES)? {
             return vk_with_id(&encoded, &call.program_id);
         }
@@ -157,9 +146,7 @@ impl<'a> Proving<'a> {
             }
         };
         self.observer.proof_ended();
-        result.map_err(|error| {
-            Failure::prover(format!("SP1's engine failed: {error}; its log says more"))
-        })
+        result.map_err(|error| Failure::prover(format!("SP1's engine failed: {error}; its log says more")))
     }
 
     fn check(
@@ -169,7 +156,11 @@ impl<'a> Proving<'a> {
         (kind, mock): (Kind, bool),
         executed: &Record,
     ) -> Result<(), Failure> {
-        let demands = Demands { kind, public_values_hash: &executed.public_values_sha256, mock };
+        let demands = Demands {
+            kind,
+            public_values_hash: &executed.public_values_sha256,
+            mock,
+        };
         let verdict = verification::verify(self.light, encoded, vk, demands);
         if verdict.valid {
             return Ok(());

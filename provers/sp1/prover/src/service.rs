@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use hierophant_prover_protocol::{
     proto::{
-        Execute, ExecuteReply, Failure, Hello, HelloReply, Kind as KindOffer, NamedBlob, Prove,
-        ProveReply, Role, Setup, SetupReply, System, Verify, VerifyReply,
+        Execute, ExecuteReply, Failure, Hello, HelloReply, Kind as KindOffer, NamedBlob, Prove, ProveReply, Role,
+        Setup, SetupReply, System, Verify, VerifyReply,
     },
     prover::{JobContext, Prover},
 };
@@ -53,11 +53,18 @@ pub(crate) struct Sp1Prover {
 impl Sp1Prover {
     /// Makes a prover that waits for its hello.
     pub(crate) fn new(runtime: Runtime, observer: Observer) -> Self {
-        Self { runtime, observer, keys: Keys::default(), ready: OnceLock::new() }
+        Self {
+            runtime,
+            observer,
+            keys: Keys::default(),
+            ready: OnceLock::new(),
+        }
     }
 
     fn ready(&self) -> Result<&Ready, Failure> {
-        self.ready.get().ok_or_else(|| Failure::input("the first call must be hello"))
+        self.ready
+            .get()
+            .ok_or_else(|| Failure::input("the first call must be hello"))
     }
 
     async fn prepare(role: Role, settings: Settings) -> Result<Ready, Failure> {
@@ -66,16 +73,16 @@ impl Sp1Prover {
             Role::Prove if !settings.mock_only => Some(start_engine(&settings).await?),
             Role::Prove | Role::Light | Role::Unspecified => None,
         };
-        Ok(Ready { role, settings, light, engine })
+        Ok(Ready {
+            role,
+            settings,
+            light,
+            engine,
+        })
     }
 
     /// The verification key of a call that brings "vk" or "program".
-    async fn key(
-        &self,
-        job: &JobContext,
-        inputs: &[NamedBlob],
-        program_id: &[u8],
-    ) -> Result<SP1VerifyingKey, Failure> {
+    async fn key(&self, job: &JobContext, inputs: &[NamedBlob], program_id: &[u8]) -> Result<SP1VerifyingKey, Failure> {
         let ready = self.ready()?;
         if let Some(encoded) = job.optional_input(inputs, "vk", VK_BYTES)? {
             return vk_with_id(&encoded, program_id);
@@ -106,7 +113,9 @@ impl Prover for Sp1Prover {
         check_system(&call.system)?;
         let ready = self.ready()?;
         if ready.role != Role::Prove {
-            return Err(Failure::unsupported("this process runs in the light role, which does not prove"));
+            return Err(Failure::unsupported(
+                "this process runs in the light role, which does not prove",
+            ));
         }
         let proving = Proving {
             engine: ready.engine.as_ref(),
@@ -149,19 +158,25 @@ impl Prover for Sp1Prover {
         let limit = ready.settings.max_decoded_bytes;
         let program = LoadedProgram::decode(job.input(&call.inputs, "program", limit)?, limit)?;
         let vk = self.runtime.block_on(self.keys.of_program(&ready.light, &program))?;
-        Ok(SetupReply { vk: encode_vk(&vk), program_id: vk.hash_bytes().to_vec() })
+        Ok(SetupReply {
+            vk: encode_vk(&vk),
+            program_id: vk.hash_bytes().to_vec(),
+        })
     }
 
     fn verify(&self, job: &JobContext, call: Verify) -> Result<VerifyReply, Failure> {
         check_system(&call.system)?;
         check_toolchain(&call.toolchain)?;
         let ready = self.ready()?;
-        let kind = Kind::from_name(&call.kind).ok_or_else(|| {
-            Failure::unsupported(format!("{:?} is no kind of SP1 proof", call.kind))
-        })?;
+        let kind = Kind::from_name(&call.kind)
+            .ok_or_else(|| Failure::unsupported(format!("{:?} is no kind of SP1 proof", call.kind)))?;
         let proof = job.input(&call.inputs, "proof", ready.settings.max_decoded_bytes)?;
         let vk = self.runtime.block_on(self.key(job, &call.inputs, &call.program_id))?;
-        let demands = Demands { kind, public_values_hash: &call.public_values_sha256, mock: call.mock };
+        let demands = Demands {
+            kind,
+            public_values_hash: &call.public_values_sha256,
+            mock: call.mock,
+        };
         Ok(verification::verify(&ready.light, &proof, &vk, demands))
     }
 }
@@ -228,7 +243,9 @@ fn check_system(system: &str) -> Result<(), Failure> {
     if system == SYSTEM {
         return Ok(());
     }
-    Err(Failure::unsupported(format!("this prover serves {SYSTEM}, not {system:?}")))
+    Err(Failure::unsupported(format!(
+        "this prover serves {SYSTEM}, not {system:?}"
+    )))
 }
 
 fn check_toolchain(toolchain: &str) -> Result<(), Failure> {

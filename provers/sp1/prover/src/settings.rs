@@ -94,10 +94,12 @@ impl Default for Settings {
 impl Settings {
     /// Reads the options; all that is wrong with them is named at once.
     pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Failure> {
-        let mut reader = Reader { options, problems: Vec::new() };
+        let mut reader = Reader {
+            options,
+            problems: Vec::new(),
+        };
         let settings = Self::read(&mut reader);
-        let mut unknown: Vec<_> =
-            options.keys().filter(|name| !NAMES.contains(&name.as_str())).collect();
+        let mut unknown: Vec<_> = options.keys().filter(|name| !NAMES.contains(&name.as_str())).collect();
         unknown.sort();
         for name in unknown {
             reader.problems.push(format!(
@@ -117,11 +119,7 @@ impl Settings {
         Self {
             kinds: reader.kinds(default.kinds),
             mock_only: reader.flag("mock_only", default.mock_only),
-            max_decoded_bytes: reader.number(
-                "max_decoded_bytes",
-                default.max_decoded_bytes,
-                (4096, 64 * GIB),
-            ),
+            max_decoded_bytes: reader.number("max_decoded_bytes", default.max_decoded_bytes, (4096, 64 * GIB)),
             cycles_per_second_min: reader.number(
                 "cycles_per_second_min",
                 default.cycles_per_second_min,
@@ -132,21 +130,13 @@ impl Settings {
                 default.execution_grace_seconds,
                 (1, 86_400),
             ),
-            core_memory_bytes: reader.number(
-                "core_memory_bytes",
-                default.core_memory_bytes,
-                (GIB, 4096 * GIB),
-            ),
+            core_memory_bytes: reader.number("core_memory_bytes", default.core_memory_bytes, (GIB, 4096 * GIB)),
             compressed_memory_bytes: reader.number(
                 "compressed_memory_bytes",
                 default.compressed_memory_bytes,
                 (GIB, 4096 * GIB),
             ),
-            gas_trace_chunk_slots: reader.count(
-                "gas_trace_chunk_slots",
-                default.gas_trace_chunk_slots,
-                8,
-            ),
+            gas_trace_chunk_slots: reader.count("gas_trace_chunk_slots", default.gas_trace_chunk_slots, 8),
             tuning: Tuning {
                 element_threshold: reader.number(
                     "element_threshold",
@@ -169,14 +159,9 @@ impl Settings {
                     tuning.recursion_executor_workers,
                     64,
                 ),
-                recursion_prover_workers: reader.count(
-                    "recursion_prover_workers",
-                    tuning.recursion_prover_workers,
-                    64,
-                ),
+                recursion_prover_workers: reader.count("recursion_prover_workers", tuning.recursion_prover_workers, 64),
                 prover_permits: reader.count("prover_permits", tuning.prover_permits, 64),
-                verify_intermediates: reader
-                    .flag("verify_intermediates", tuning.verify_intermediates),
+                verify_intermediates: reader.flag("verify_intermediates", tuning.verify_intermediates),
                 executor_memory_bytes: reader.number(
                     "executor_memory_bytes",
                     tuning.executor_memory_bytes,
@@ -224,7 +209,8 @@ impl Reader<'_> {
             Some("true") => true,
             Some("false") => false,
             Some(text) => {
-                self.problems.push(format!("the option {name} is {text:?}; give true or false"));
+                self.problems
+                    .push(format!("the option {name} is {text:?}; give true or false"));
                 default
             }
         }
@@ -253,7 +239,10 @@ mod tests {
     use super::*;
 
     fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
     }
 
     #[test]
@@ -291,8 +280,7 @@ mod tests {
 
     #[test]
     fn names_every_unknown_option_and_the_known_ones() {
-        let failure =
-            Settings::parse(&options(&[("a", "1"), ("kind", "2")])).expect_err("unknown");
+        let failure = Settings::parse(&options(&[("a", "1"), ("kind", "2")])).expect_err("unknown");
         for word in ["\"a\"", "\"kind\"", "element_threshold"] {
             assert!(failure.message.contains(word), "{}", failure.message);
         }

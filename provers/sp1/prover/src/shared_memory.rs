@@ -88,8 +88,7 @@ pub(crate) fn remove_left_behind() -> io::Result<usize> {
             .is_some_and(|age| age.as_secs() > 60);
         let ours = metadata.is_file() && metadata.uid() == user;
         let named = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if named && ours && old && !mapped.contains(&name) && fs::remove_file(entry.path()).is_ok()
-        {
+        if named && ours && old && !mapped.contains(&name) && fs::remove_file(entry.path()).is_ok() {
             removed += 1;
         }
     }
@@ -101,7 +100,11 @@ fn mapped_names() -> Option<HashSet<String>> {
     let user = rustix::process::getuid().as_raw();
     let mut names = HashSet::new();
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let is_process = entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
+        let is_process = entry
+            .file_name()
+            .to_string_lossy()
+            .bytes()
+            .all(|byte| byte.is_ascii_digit());
         if !is_process || entry.metadata().map_or(true, |metadata| metadata.uid() != user) {
             continue;
         }

@@ -8,9 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hierophant_prover_protocol::proto::VerifyReply;
 use sha2::{Digest as _, Sha256};
 use sp1_engine::Light;
-use sp1_sdk::{
-    ProofFromNetwork, SP1_CIRCUIT_VERSION, SP1ProofWithPublicValues, SP1PublicValues, SP1VerifyingKey,
-};
+use sp1_sdk::{ProofFromNetwork, SP1_CIRCUIT_VERSION, SP1ProofWithPublicValues, SP1PublicValues, SP1VerifyingKey};
 
 use crate::{inputs, kinds::Kind};
 
@@ -51,18 +49,16 @@ pub(crate) fn encode(proof: &ProofFromNetwork) -> Vec<u8> {
 
 /// Makes a mock proof as SP1's clients do: of the right shape, proving nothing.
 pub(crate) fn mock(vk: &SP1VerifyingKey, kind: Kind, public_values: SP1PublicValues) -> ProofFromNetwork {
-    let mock =
-        SP1ProofWithPublicValues::create_mock_proof(vk, public_values, kind.client_mode(), SP1_CIRCUIT_VERSION);
-    ProofFromNetwork { proof: mock.proof, public_values: mock.public_values, sp1_version: mock.sp1_version }
+    let mock = SP1ProofWithPublicValues::create_mock_proof(vk, public_values, kind.client_mode(), SP1_CIRCUIT_VERSION);
+    ProofFromNetwork {
+        proof: mock.proof,
+        public_values: mock.public_values,
+        sp1_version: mock.sp1_version,
+    }
 }
 
 /// Checks `blob` for the program of `vk`.
-pub(crate) fn verify(
-    light: &Light,
-    blob: &[u8],
-    vk: &SP1VerifyingKey,
-    demands: Demands<'_>,
-) -> VerifyReply {
+pub(crate) fn verify(light: &Light, blob: &[u8], vk: &SP1VerifyingKey, demands: Demands<'_>) -> VerifyReply {
     let proof = match decode(blob) {
         Ok(proof) => proof,
         Err(reason) => return invalid(reason, Vec::new()),
@@ -108,7 +104,11 @@ fn check(
         let only = encode(&mock(vk, demands.kind, proof.public_values.clone()));
         let given = bincode::serialize(&(&proof.proof, &proof.public_values, &proof.sp1_version));
         let is_mock = given.is_ok_and(|given| given == only);
-        return if is_mock { Ok(()) } else { Err("the proof is not a mock proof of this program".into()) };
+        return if is_mock {
+            Ok(())
+        } else {
+            Err("the proof is not a mock proof of this program".into())
+        };
     }
     // The verifier asserts here and there; a proof that trips it is not valid.
     catch_unwind(AssertUnwindSafe(|| light.verify(proof, vk)))
@@ -117,7 +117,11 @@ fn check(
 }
 
 fn invalid(reason: String, public_values_sha256: Vec<u8>) -> VerifyReply {
-    VerifyReply { valid: false, reason, public_values_sha256 }
+    VerifyReply {
+        valid: false,
+        reason,
+        public_values_sha256,
+    }
 }
 
 fn shortened(text: &str) -> &str {

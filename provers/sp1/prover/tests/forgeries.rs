@@ -5,22 +5,21 @@ mod support;
 
 use hierophant_prover_protocol::proto::{NamedBlob, Role, SetupReply, Verify, VerifyReply};
 use sha2::{Digest as _, Sha256};
-use support::{
-    Host, assert_input, fibonacci_values, guest, kept_proof, program, verify_call,
-};
+use support::{Host, assert_input, fibonacci_values, guest, kept_proof, program, verify_call};
 
 /// The end of an encoded proof: public values (12 bytes behind their length) and the version behind its length.
 const TAIL_BYTES: usize = 8 + 12 + 8 + 6;
 
 fn kept(kind: &str) -> Vec<u8> {
     let path = kept_proof(kind);
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; run the test {kind} of proving.rs first", path.display())
-    })
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run the test {kind} of proving.rs first", path.display()))
 }
 
 async fn verdict(host: &Host, kind: &str, proof: &[u8], key: &SetupReply) -> VerifyReply {
-    host.verify(verify_call(host, kind, proof, key)).await.expect("a verdict")
+    host.verify(verify_call(host, kind, proof, key))
+        .await
+        .expect("a verdict")
 }
 
 async fn refuses_forgeries(kind: &str, other_kind: &str) {
@@ -29,7 +28,10 @@ async fn refuses_forgeries(kind: &str, other_kind: &str) {
     let real = kept(kind);
     let good = verdict(&host, kind, &real, &key).await;
     assert!(good.valid, "{}", good.reason);
-    assert_eq!(good.public_values_sha256, Sha256::digest(fibonacci_values(100)).to_vec());
+    assert_eq!(
+        good.public_values_sha256,
+        Sha256::digest(fibonacci_values(100)).to_vec()
+    );
 
     let mut saved = real.clone();
     saved.push(0);
@@ -69,7 +71,11 @@ async fn refuses_forgeries(kind: &str, other_kind: &str) {
     }
 
     let as_other = verdict(&host, other_kind, &real, &key).await;
-    assert!(!as_other.valid && as_other.reason.contains("kind"), "{}", as_other.reason);
+    assert!(
+        !as_other.valid && as_other.reason.contains("kind"),
+        "{}",
+        as_other.reason
+    );
     let call = Verify {
         public_values_sha256: vec![9; 32],
         ..verify_call(&host, kind, &real, &key)
@@ -107,11 +113,17 @@ async fn a_proof_of_another_program_is_refused() {
     // The program instead of its key does as well, and must be the one that is named.
     let key = host.setup(&program(&guest("fibonacci"))).await.expect("sets up");
     let by_program = |name: &str, program_id: &[u8]| Verify {
-        inputs: vec![host.input("proof", &real), host.input("program", &program(&guest(name)))],
+        inputs: vec![
+            host.input("proof", &real),
+            host.input("program", &program(&guest(name))),
+        ],
         program_id: program_id.to_vec(),
         ..verify_call(&host, "core", &real, &key)
     };
-    let reply = host.verify(by_program("fibonacci", &key.program_id)).await.expect("a verdict");
+    let reply = host
+        .verify(by_program("fibonacci", &key.program_id))
+        .await
+        .expect("a verdict");
     assert!(reply.valid, "{}", reply.reason);
     assert_input(host.verify(by_program("exit-one", &key.program_id)).await, "vk hash");
 

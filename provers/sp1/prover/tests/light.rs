@@ -10,8 +10,8 @@ use hierophant_prover_protocol::{
 };
 use sha2::{Digest as _, Sha256};
 use support::{
-    CyclesOf as _, Host, SYSTEM, assert_input, failure, fibonacci_values, guest, number, program,
-    stdin, unlimited, verify_call,
+    CyclesOf as _, Host, SYSTEM, assert_input, failure, fibonacci_values, guest, number, program, stdin, unlimited,
+    verify_call,
 };
 
 #[tokio::test]
@@ -39,7 +39,10 @@ async fn every_guest_ends_as_it_should() {
     assert_eq!(good.cause(), None);
     assert_eq!(good.public_values, fibonacci_values(100));
     let record = good.reply.record.as_ref().expect("a record");
-    assert_eq!(record.public_values_sha256, Sha256::digest(fibonacci_values(100)).to_vec());
+    assert_eq!(
+        record.public_values_sha256,
+        Sha256::digest(fibonacci_values(100)).to_vec()
+    );
     assert_eq!(record.exit_code, Some(0));
     assert!(record.gas.is_some_and(|gas| gas > 0));
 
@@ -53,7 +56,10 @@ async fn every_guest_ends_as_it_should() {
     assert!(message.contains("more input than there is"), "{message}");
 
     // Touches no memory at all, so that SP1 itself never interrupts it.
-    let limits = Limits { cycles: Some(1_000_000), ..unlimited() };
+    let limits = Limits {
+        cycles: Some(1_000_000),
+        ..unlimited()
+    };
     let spun = host.execute("spin", &stdin(&[]), limits).await;
     assert_eq!(spun.cause(), Some(Cause::CycleLimit));
 
@@ -77,10 +83,27 @@ async fn every_way_to_fail_has_its_cause() {
     let enter_unconstrained = [load(5, 3), ECALL];
     let cases: [(&str, Vec<u32>, Option<Cause>); 9] = [
         ("halts with 0", vec![load(5, 0), load(10, 0), ECALL], None),
-        ("halts with 7", vec![load(5, 0), load(10, 7), ECALL], Some(Cause::NonZeroExit)),
-        ("reads address 0", vec![0x0000_3503], Some(Cause::InvalidMemoryAccess)),
-        ("makes a system call that is none", vec![load(5, 0x7ff), ECALL], Some(Cause::UnsupportedSyscall)),
-        ("has no instruction there", vec![0xc000_1073], Some(Cause::Unimplemented)),
+        (
+            "halts with 7",
+            vec![load(5, 0), load(10, 7), ECALL],
+            Some(Cause::NonZeroExit),
+        ),
+        // x5 = -1, then a load from there.
+        (
+            "reads beyond all memory",
+            vec![load(5, 0xfff), 0x0002_b503],
+            Some(Cause::InvalidMemoryAccess),
+        ),
+        (
+            "makes a system call that is none",
+            vec![load(5, 0x7ff), ECALL],
+            Some(Cause::UnsupportedSyscall),
+        ),
+        (
+            "has no instruction there",
+            vec![0xc000_1073],
+            Some(Cause::Unimplemented),
+        ),
         // SP1's native executor does not tell a breakpoint from an instruction that is none.
         ("hits a breakpoint", vec![0x0010_0073], Some(Cause::Unimplemented)),
         (
@@ -100,7 +123,10 @@ async fn every_way_to_fail_has_its_cause() {
         ),
     ];
     for (what, code, cause) in cases {
-        let limits = Limits { cycles: Some(100_000), ..unlimited() };
+        let limits = Limits {
+            cycles: Some(100_000),
+            ..unlimited()
+        };
         let upload = program(&tiny_elf(&code));
         let executed = host.execute_uploads(&upload, &stdin(&[]), limits).await;
         let executed = executed.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -111,7 +137,10 @@ async fn every_way_to_fail_has_its_cause() {
 #[tokio::test]
 async fn guest_output_is_kept_to_its_limit_and_out_of_the_log() {
     let host = Host::start(Role::Light, &[]).await;
-    let limits = Limits { guest_log_bytes: 1000, ..unlimited() };
+    let limits = Limits {
+        guest_log_bytes: 1000,
+        ..unlimited()
+    };
     let printed = host.execute("print", &number(10_000), limits).await;
     assert_eq!(printed.cause(), None);
     assert_eq!(printed.guest_log.len(), 1000);
@@ -133,16 +162,34 @@ async fn limits_are_inclusive() {
     let free = run(unlimited()).await;
     let cycles = free.cycles();
     let gas = free.reply.record.expect("a record").gas.expect("gas");
-    let exact = Limits { cycles: Some(cycles), gas: Some(gas), ..unlimited() };
+    let exact = Limits {
+        cycles: Some(cycles),
+        gas: Some(gas),
+        ..unlimited()
+    };
     assert_eq!(run(exact).await.cause(), None);
-    let fewer = Limits { cycles: Some(cycles - 1), ..unlimited() };
+    let fewer = Limits {
+        cycles: Some(cycles - 1),
+        ..unlimited()
+    };
     assert_eq!(run(fewer).await.cause(), Some(Cause::CycleLimit));
-    let less = Limits { gas: Some(gas - 1), ..unlimited() };
+    let less = Limits {
+        gas: Some(gas - 1),
+        ..unlimited()
+    };
     assert_eq!(run(less).await.cause(), Some(Cause::GasLimit));
-    let most = Limits { cycles: Some(u64::MAX), gas: Some(u64::MAX), ..unlimited() };
+    let most = Limits {
+        cycles: Some(u64::MAX),
+        gas: Some(u64::MAX),
+        ..unlimited()
+    };
     let again = run(most).await;
     assert_eq!(again.cause(), None);
-    assert_eq!(again.reply.record.and_then_cycles(), cycles, "counted the same each time");
+    assert_eq!(
+        again.reply.record.and_then_cycles(),
+        cycles,
+        "counted the same each time"
+    );
 }
 
 #[tokio::test]
@@ -188,14 +235,23 @@ async fn uploads_that_are_none_are_refused_in_a_sentence() {
     for (upload, part) in cases {
         assert_input(host.execute_uploads(&good, upload, unlimited()).await, part);
     }
-    assert_eq!(host.execute_uploads(&good, &input, unlimited()).await.expect("runs").cause(), None);
+    assert_eq!(
+        host.execute_uploads(&good, &input, unlimited())
+            .await
+            .expect("runs")
+            .cause(),
+        None
+    );
 }
 
 #[tokio::test]
 async fn any_cut_or_flip_of_an_elf_file_ends_in_a_reply() {
     let host = Host::start(Role::Light, &[("execution_grace_seconds", "2")]).await;
     let elf = guest("exit-one");
-    let limits = Limits { cycles: Some(100_000), ..unlimited() };
+    let limits = Limits {
+        cycles: Some(100_000),
+        ..unlimited()
+    };
     for position in (0..elf.len().min(512)).step_by(7) {
         let mut damaged = elf.clone();
         damaged[position] ^= 0x55;
@@ -235,7 +291,11 @@ async fn a_cancel_ends_an_execution_and_its_processes() {
         output_dir: outputs.path().to_str().expect("UTF-8").to_owned(),
     };
     let options = CallOptions::within(Duration::from_secs(3));
-    let error = host.process.call(job, call, options).await.expect_err("never ends by itself");
+    let error = host
+        .process
+        .call(job, call, options)
+        .await
+        .expect_err("never ends by itself");
     assert!(host.process.is_alive(), "it reacts to a cancel: {error}");
     let after = host.execute("fibonacci", &number(5), unlimited()).await;
     assert_eq!(after.cause(), None);
@@ -263,10 +323,15 @@ async fn mock_proofs_are_made_at_once_and_never_taken_for_real() {
     assert_eq!(failure(real).class(), Class::Unsupported);
     host.mock = true;
     for kind in ["core", "compressed", "plonk", "groth16"] {
-        let (reply, proof, _) =
-            host.prove(kind, (&uploads.0, &uploads.1), &key.program_id).await.expect("mocks");
+        let (reply, proof, _) = host
+            .prove(kind, (&uploads.0, &uploads.1), &key.program_id)
+            .await
+            .expect("mocks");
         assert!(reply.record.is_some());
-        let check = |proof: &[u8], mock| Verify { mock, ..verify_call(&host, kind, proof, &key) };
+        let check = |proof: &[u8], mock| Verify {
+            mock,
+            ..verify_call(&host, kind, proof, &key)
+        };
         let as_mock = host.verify(check(&proof, true)).await.expect("a verdict");
         assert!(as_mock.valid, "{kind}: {}", as_mock.reason);
         let hash = Sha256::digest(fibonacci_values(100)).to_vec();

@@ -9,8 +9,8 @@ use std::{
 use hierophant_prover_protocol::{
     host::{CallError, CallOptions, HostCall, ProgressSink, ProverProcess, ProverSpec},
     proto::{
-        Execute, ExecuteReply, Failure, Limits, NamedBlob, Progress, Prove, ProveReply, Role, Setup,
-        SetupReply, Verify, VerifyReply, failure::Class, program_fault::Cause,
+        Execute, ExecuteReply, Failure, Limits, NamedBlob, Progress, Prove, ProveReply, Role, Setup, SetupReply,
+        Verify, VerifyReply, failure::Class, program_fault::Cause,
     },
     read_output,
 };
@@ -92,13 +92,19 @@ pub trait CyclesOf {
 
 impl CyclesOf for Option<hierophant_prover_protocol::proto::Record> {
     fn and_then_cycles(&self) -> u64 {
-        self.as_ref().and_then(|record| record.cycles).expect("cycles are counted")
+        self.as_ref()
+            .and_then(|record| record.cycles)
+            .expect("cycles are counted")
     }
 }
 
 /// No limits but the guest's output.
 pub fn unlimited() -> Limits {
-    Limits { cycles: None, gas: None, guest_log_bytes: GUEST_LOG_BYTES }
+    Limits {
+        cycles: None,
+        gas: None,
+        guest_log_bytes: GUEST_LOG_BYTES,
+    }
 }
 
 /// A running prover and the directory of its files.
@@ -124,7 +130,11 @@ impl Host {
             .collect();
         spec.env = pairs_from("PROVER_SP1_ENV").into_iter().collect();
         let process = ProverProcess::spawn(&spec).await.expect("the prover starts");
-        Self { process, mock: false, directory }
+        Self {
+            process,
+            mock: false,
+            directory,
+        }
     }
 
     /// Puts an input into a file.
@@ -143,12 +153,7 @@ impl Host {
         self.process.call(job, call, CallOptions::within(CALL_TIMEOUT)).await
     }
 
-    pub async fn execute_uploads(
-        &self,
-        program: &[u8],
-        stdin: &[u8],
-        limits: Limits,
-    ) -> Result<Executed, CallError> {
+    pub async fn execute_uploads(&self, program: &[u8], stdin: &[u8], limits: Limits) -> Result<Executed, CallError> {
         let outputs = self.process.output_dir().expect("a directory");
         let reply = self
             .call(Execute {
@@ -174,7 +179,11 @@ impl Host {
 
     pub async fn setup(&self, program: &[u8]) -> Result<SetupReply, CallError> {
         let inputs = vec![self.input("program", program)];
-        self.call(Setup { system: SYSTEM.into(), inputs }).await
+        self.call(Setup {
+            system: SYSTEM.into(),
+            inputs,
+        })
+        .await
     }
 
     pub async fn verify(&self, verify: Verify) -> Result<VerifyReply, CallError> {
@@ -224,6 +233,18 @@ pub fn verify_call(host: &Host, kind: &str, proof: &[u8], key: &SetupReply) -> V
         toolchain: TOOLCHAIN.into(),
         mock: false,
     }
+}
+
+/// Processor time that the prover used so far, in clock ticks (100 to a second): what a busy machine disturbs least.
+pub fn processor_ticks(host: &Host) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", host.process.pid())).expect("it runs");
+    let fields = stat.rsplit(") ").next().expect("a command in parentheses");
+    fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum()
 }
 
 /// The failure that a call must have ended with.

@@ -65,7 +65,7 @@ impl Mocked {
     /// Registers the program whose hash repeats this byte.
     pub(super) async fn register(&self, client: &Raw, id: u8) -> Result<()> {
         let uri = client.upload(wire::PROGRAM, program(id)).await?;
-        client.create_program(&[id; 32], &[7; 104], &uri).await?;
+        client.create_program(&[id; 32], &verification_key(id), &uri).await?;
         Ok(())
     }
 
@@ -143,4 +143,9 @@ pub(super) fn encoded_stdin(items: &[&[u8]]) -> Vec<u8> {
     }
     encoded.extend([0; 16]);
     encoded
+}
+
+/// The verification key that the mock finds for it.
+fn verification_key(id: u8) -> Vec<u8> {
+    [&b"mock-vk:"[..], &[id; 32]].concat()
 }

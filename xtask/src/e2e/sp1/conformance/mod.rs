@@ -179,7 +179,6 @@ async fn bytes_rows(mocked: &mut Mocked, long: bool, list: &mut Checklist) {
     list.run(2, connection::one_url(mocked)).await;
     list.run(6, artifacts::double_offset(mocked)).await;
     list.run(7, artifacts::plain_offset(mocked)).await;
-    list.run(8, artifacts::compressed_or_bare(mocked)).await;
     list.run(9, artifacts::large(mocked)).await;
     list.run(10, artifacts::interrupted(mocked)).await;
     list.run(11, artifacts::types(mocked)).await;
@@ -222,6 +221,7 @@ async fn sdk_rows(stock: &mut Stock, long: bool, list: &mut Checklist) {
     list.run(13, sdk::second_run(stock)).await;
     list.run(18, sdk::reserved(stock)).await;
     list.run(17, sdk::auction(stock)).await;
+    list.run(8, sdk::compressed_or_bare(stock)).await;
     list.run(19, sdk::hosted(stock)).await;
     list.run(20, sdk::private(stock)).await;
     list.run(25, sdk::tampered(stock)).await;

@@ -46,24 +46,6 @@ async fn requester_of_upload(mocked: &Mocked, client: &Raw, v: u8) -> Result<Str
     Ok(hex::encode(requester))
 }
 
-/// Row 8: the mock's proof names the hash of the inputs as the prover got them.
-pub(in super::super) async fn compressed_or_bare(mocked: &Mocked) -> Result<String> {
-    let client = mocked.client()?;
-    let bare = mocked.stdin("");
-    let compressed = zstd::encode_all(bare.as_slice(), 3)?;
-    ensure!(compressed != bare, "the two bodies are to differ");
-    let mut proofs = Vec::new();
-    for (body, what) in [(bare, "bare"), (compressed, "zstd")] {
-        let stdin_uri = client.upload(wire::STDIN, body).await?;
-        let body = wire::BaseBody { stdin_uri, ..mocked.base(&client, "").await? };
-        let id = client.request(&body).await?;
-        let status = client.wait_fulfilled(&id, SOON).await.context(what)?;
-        proofs.push(client.get(&status.proof_uri.context("a proof's URL")?).await?.1);
-    }
-    ensure!(proofs[0] == proofs[1], "the prover saw two different inputs: {proofs:?}");
-    Ok("same input, program bytes and public values at the prover".to_owned())
-}
-
 /// Row 9.
 pub(in super::super) async fn large(mocked: &Mocked) -> Result<String> {
     let client = mocked.client()?;

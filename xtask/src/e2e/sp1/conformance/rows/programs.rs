@@ -32,7 +32,7 @@ pub(in super::super) async fn again(mocked: &Mocked) -> Result<String> {
 pub(in super::super) async fn another_elf(mocked: &Mocked) -> Result<String> {
     let client = mocked.client()?;
     let uri = client.upload(wire::PROGRAM, program(0x16)).await?;
-    let why = refused(client.create_program(&[0x15; 32], &[7; 104], &uri).await, Code::InvalidArgument)?;
+    let why = refused(client.create_program(&[0x15; 32], &[0x15; 104], &uri).await, Code::InvalidArgument)?;
     refused(client.program(&[0x15; 32]).await, Code::NotFound)?;
     Ok(format!("refused: \"{why:.80}\""))
 }

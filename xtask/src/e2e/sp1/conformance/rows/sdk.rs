@@ -9,6 +9,7 @@ use prost::Message as _;
 use crate::e2e::sp1::{
     client::Conversation,
     conformance::{
+        mocked::encoded_stdin,
         raw::{ASSIGNED, FULFILLED, UNEXECUTABLE, UNFULFILLABLE, now},
         replay,
         stock::{self, SOON, Stock, event, id_bytes, request_id, verified},
@@ -45,6 +46,21 @@ pub(in super::super) async fn restart(stock: &mut Stock, long: bool) -> Result<S
     verified(&client.succeed().await?)?;
     let form = if long { "" } else { " (--long: 90 s)" };
     Ok(format!("kill -9, {} s down, started: `prove` returned a verified proof{form}", down.as_secs()))
+}
+
+/// Row 8: one input as 6.x and as 5.x upload it; what the program commits to is held against the same real proof.
+pub(in super::super) async fn compressed_or_bare(stock: &Stock) -> Result<String> {
+    let raw = stock.raw()?;
+    let vk_hash = hex::decode(std::fs::read_to_string(replay::program_file(&stock.folder))?)?;
+    let bare = encoded_stdin(&[&replay::NUMBER.to_le_bytes()]);
+    let compressed = zstd::encode_all(bare.as_slice(), 3)?;
+    for (body, what) in [(bare, "bare"), (compressed, "zstd")] {
+        let stdin_uri = raw.upload(wire::STDIN, body).await?;
+        let base = wire::base_body(now());
+        let id = raw.request(&wire::BaseBody { vk_hash: vk_hash.clone(), mode: 1, stdin_uri, ..base }).await?;
+        raw.wait_fulfilled(&id, SOON).await.context(what)?;
+    }
+    Ok("both were executed to the same public values, those of the recorded proof, and fulfilled".to_owned())
 }
 
 /// Row 12, through the SDK.
