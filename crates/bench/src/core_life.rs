@@ -39,7 +39,7 @@ const SLOTS: u32 = 256;
 /// Before measuring.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// How long what was accepted may take to be fulfilled at the end.
-const DRAIN_WITHIN: Duration = Duration::from_secs(60);
+const DRAIN_WITHIN: Duration = Duration::from_mins(1);
 /// How often the count of fulfilled requests is read.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Figures from the plan of the project.

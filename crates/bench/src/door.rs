@@ -33,7 +33,7 @@ const LANES: usize = 32;
 /// Inputs uploaded beforehand; each serves a core and a compressed request.
 const INPUTS: usize = 8_000;
 /// How long the coordinator may take to start and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     heading("SP1 door: requests accepted durably, every signature checked");

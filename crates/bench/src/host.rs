@@ -20,7 +20,7 @@ use toml::{Table, Value, toml};
 use crate::{made_up, process};
 
 /// How long the coordinator may take to start and to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Deadline of the requests: far beyond any run.
 const DEADLINE: Millis = Millis::from_secs(3600);
 
@@ -93,12 +93,9 @@ impl Host {
                 hierophant_coordinator::wiring::coordinate(&settings, stop, hook).await
             })
         };
-        let core = match timeout(PATIENCE, started).await? {
-            Ok(core) => core,
-            Err(_) => {
-                ended.await??;
-                anyhow::bail!("the coordinator ended before it was ready");
-            }
+        let Ok(core) = timeout(PATIENCE, started).await? else {
+            ended.await??;
+            anyhow::bail!("the coordinator ended before it was ready");
         };
         let written: serde_json::Value = serde_json::from_slice(&std::fs::read(addresses)?)?;
         let grpc = written["grpc"].as_str().context("no gRPC address")?;

@@ -25,7 +25,7 @@ pub(crate) fn proof(system: &str, kind: &str, toolchain: &str) -> Vec<u8> {
         hex::encode(PUBLIC_VALUES),
     );
     let checksum = hex::encode(Sha256::digest(text.as_bytes()));
-    text.push_str(&format!("checksum={checksum}\n"));
+    text.extend(["checksum=", &checksum, "\n"]);
     text.into_bytes()
 }
 

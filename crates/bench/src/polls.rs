@@ -35,7 +35,7 @@ const CONNECTIONS: u8 = 4;
 /// Calls in flight on each connection: for the rate, and for the times.
 const LANES: usize = 32;
 const PACED_LANES: u64 = 25;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     heading("Polls: 1,000,000 requests stored, 10,000 open");
@@ -67,7 +67,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     check(&clients[0], &ids).await?;
     let used = (Instant::now(), process::processor_time(pid));
     unpaced(&machine, &clients, &ids, options).await?;
-    let cores = (process::processor_time(pid) - used.1).as_secs_f64() / used.0.elapsed().as_secs_f64();
+    let cores = process::processor_time(pid).saturating_sub(used.1).as_secs_f64() / used.0.elapsed().as_secs_f64();
     say(&format!("      coordinator: {cores:.2} cores"));
     paced(&clients, &ids, options).await?;
     figure(
@@ -87,10 +87,8 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 }
 
 fn cache(options: &Options) -> Result<PathBuf> {
-    let folder = match &options.cache {
-        Some(folder) => folder.clone(),
-        None => std::env::temp_dir().join("hierophant-bench"),
-    };
+    let folder = options.cache.clone();
+    let folder = folder.context("name a folder for the generated database with --cache; `cargo xtask bench` does")?;
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
 }

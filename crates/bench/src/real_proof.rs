@@ -25,10 +25,10 @@ use crate::{
 /// Memory that has to be free: what a small core proof takes at its highest, with the worker's and the light prover beside it.
 const MEMORY_MIB: f64 = 12.0 * 1024.0;
 /// The prover prepares its keys first.
-const READY_WITHIN: Duration = Duration::from_secs(600);
+const READY_WITHIN: Duration = Duration::from_mins(10);
 /// One proof, by the client.
-const PROOF_WITHIN: Duration = Duration::from_secs(900);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PROOF_WITHIN: Duration = Duration::from_mins(15);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     heading("Real proof: what the network adds to one core proof");

@@ -29,7 +29,7 @@ const PIECE: usize = 256 * 1024;
 /// Rounds of each, of which the best counts.
 const ROUNDS: usize = 2;
 /// Longest that one round may take.
-const ROUND_WITHIN: Duration = Duration::from_secs(120);
+const ROUND_WITHIN: Duration = Duration::from_mins(2);
 /// What must be left on the disk.
 const FREE_AFTERWARDS: u64 = 2 * GIB;
 

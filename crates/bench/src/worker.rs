@@ -97,7 +97,9 @@ fn capabilities(slots: u32, prefetch: u32) -> proto::Capabilities {
             role: "prove".to_owned(),
             system: made_up::SYSTEM.to_owned(),
             kind: made_up::KIND.to_owned(),
-            labels: [("toolchain".to_owned(), made_up::TOOLCHAIN.to_owned()), ("proof".to_owned(), "real".to_owned())].into(),
+            labels: [(TOOLCHAIN_LABEL, made_up::TOOLCHAIN), (PROOF_LABEL, "real")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
             ..Default::default()
         }],
         memory_bytes: 1 << 30,

@@ -7,6 +7,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use hierophant_coordinator::cli::Cli;
 
+/// Every request is allocated by one thread and freed by another, at which the system's allocator spends a tenth of the
+/// coordinator's time (`docs/benchmarks.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,

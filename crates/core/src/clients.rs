@@ -197,7 +197,10 @@ pub(crate) fn class_of(core: &Core, request: &Request) -> TaskClass {
         kind: request.kind.clone(),
         labels: [
             (Name::literal(TOOLCHAIN_LABEL), request.toolchain.clone()),
-            (Name::literal(PROOF_LABEL), Name::literal(if core.0.settings.mock { MOCK } else { REAL })),
+            (
+                Name::literal(PROOF_LABEL),
+                Name::literal(if core.0.settings.mock { MOCK } else { REAL }),
+            ),
         ]
         .into(),
     }

@@ -121,7 +121,9 @@ async fn claim(core: &Core, offer: &Offer) -> Result<usize> {
     if !leased.is_empty() {
         Core::pass("lease-claimed");
     }
-    let told = stream::iter(leased).map(|lease| tell(core, lease, offer)).buffered(TOLD_AT_ONCE);
+    let told = stream::iter(leased)
+        .map(|lease| tell(core, lease, offer))
+        .buffered(TOLD_AT_ONCE);
     Ok(told.filter(|told| std::future::ready(*told)).count().await)
 }
 

@@ -30,7 +30,10 @@ pub(crate) async fn run(core: Core) {
         let (store, settings) = (&core.0.store, &core.0.settings);
         store.claim_executions(core.0.checker.systems(), room, settings.check_hold)
     };
-    checking::keep_busy(core.0.settings.checks, &core.0.wake.execute, claim, |work| check(core.clone(), work)).await;
+    checking::keep_busy(core.0.settings.checks, &core.0.wake.execute, claim, |work| {
+        check(core.clone(), work)
+    })
+    .await;
 }
 
 async fn check(core: Core, work: ExecutionWork) {

@@ -195,7 +195,10 @@ impl Sessions {
 
     /// Whether this coordinator knows that a worker has a lease.
     pub(crate) fn holds(&self, worker: WorkerId, token: LeaseToken) -> bool {
-        self.lock().by_worker.get(&worker).is_some_and(|entry| entry.held.contains_key(&token))
+        self.lock()
+            .by_worker
+            .get(&worker)
+            .is_some_and(|entry| entry.held.contains_key(&token))
     }
 
     /// Notes that a lease was renewed.

@@ -128,7 +128,10 @@ async fn quarantined(core: &Core, row: &WorkerRow) -> Result<()> {
             .fail(lease.token, Failure::new(FailureClass::Transient, reason.clone()))
             .await?;
     }
-    core.0.store.worker_presence(worker, Presence::Gone, reason.clone()).await?;
+    core.0
+        .store
+        .worker_presence(worker, Presence::Gone, reason.clone())
+        .await?;
     // Told last: the end of its connection would else be noted over the reason.
     core.0.sessions.dismiss(worker, &reason);
     Ok(())

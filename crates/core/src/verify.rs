@@ -14,8 +14,9 @@ use hierophant_domain::{
 use hierophant_store::{CheckClaim, VerificationWork};
 
 use crate::{
+    checking,
     clients::{MOCK, PROOF_LABEL},
-    checking, metric,
+    metric,
     ports::{CheckError, CheckInput, Result, VerifyJob, VerifyReport},
     service::Core,
     staging,
@@ -31,7 +32,10 @@ pub(crate) async fn run(core: Core) {
         let (store, settings) = (&core.0.store, &core.0.settings);
         store.claim_verifications(core.0.checker.systems(), room, settings.check_hold)
     };
-    checking::keep_busy(core.0.settings.checks, &core.0.wake.verify, claim, |work| check(core.clone(), work)).await;
+    checking::keep_busy(core.0.settings.checks, &core.0.wake.verify, claim, |work| {
+        check(core.clone(), work)
+    })
+    .await;
 }
 
 async fn check(core: Core, work: VerificationWork) {
@@ -108,7 +112,12 @@ async fn verify(core: &Core, work: &VerificationWork) -> std::result::Result<Ver
             .unwrap_or_default(),
         public_values: expected,
         toolchain: request.toolchain.clone(),
-        mock: work.task.class.labels.get(&Name::literal(PROOF_LABEL)).is_some_and(|proof| proof.as_str() == MOCK),
+        mock: work
+            .task
+            .class
+            .labels
+            .get(&Name::literal(PROOF_LABEL))
+            .is_some_and(|proof| proof.as_str() == MOCK),
     };
     match core.0.checker.verify(job).await? {
         VerifyReport::Valid(public_values) => Ok(Verification::Valid(
@@ -125,7 +134,9 @@ async fn program_input(
     request: &Request,
     program: &hierophant_domain::request::ProgramRef,
 ) -> std::result::Result<CheckInput, CheckError> {
-    let registered = core.known_program(request.requester.door.clone(), program.id.clone()).await;
+    let registered = core
+        .known_program(request.requester.door.clone(), program.id.clone())
+        .await;
     match registered {
         Ok(Some(row)) if !row.vk.is_empty() => Ok(CheckInput {
             name: Name::literal("vk"),

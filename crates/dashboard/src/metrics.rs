@@ -74,15 +74,15 @@ pub const ALL: [Metric; 11] = [
         "1 when the store could be counted for this scrape, 0 when its numbers here are old.",
     ),
     counter_of(REQUESTS_ACCEPTED, "Requests accepted, by door, system and kind."),
-    counter_of(ATTEMPTS, "Attempts that ended by a word of their worker or of a verification, by system, kind and outcome."),
+    counter_of(
+        ATTEMPTS,
+        "Attempts that ended by a word of their worker or of a verification, by system, kind and outcome.",
+    ),
     seconds_of(
         CHECK_SECONDS,
         "Time that a check in the coordinator's own processes took, by system, check and outcome.",
     ),
-    seconds_of(
-        PROOF_SECONDS,
-        "Time from acceptance to fulfilment, by system and kind.",
-    ),
+    seconds_of(PROOF_SECONDS, "Time from acceptance to fulfilment, by system and kind."),
 ];
 
 const fn gauge_of(name: &'static str, help: &'static str) -> Metric {

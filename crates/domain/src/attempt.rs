@@ -172,7 +172,11 @@ mod tests {
     fn a_revoked_token_may_do_nothing_and_a_lapsed_one_only_deliver() {
         for write in [Write::Beat, Write::Deliver, Write::Fail, Write::Release] {
             assert_eq!(AttemptState::Revoked.fence(write), Fence::Gone);
-            let lapsed = if write == Write::Deliver { Fence::Pass } else { Fence::Gone };
+            let lapsed = if write == Write::Deliver {
+                Fence::Pass
+            } else {
+                Fence::Gone
+            };
             assert_eq!(AttemptState::Lapsed.fence(write), lapsed);
         }
     }

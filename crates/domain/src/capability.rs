@@ -56,7 +56,10 @@ impl Capability {
         self.role == class.role
             && self.system == class.system
             && self.kind == class.kind
-            && class.labels.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+            && class
+                .labels
+                .iter()
+                .all(|(key, value)| self.labels.get(key) == Some(value))
     }
 }
 
@@ -104,7 +107,10 @@ impl TaskClass {
         let labels = query
             .split('&')
             .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split_once('=').and_then(|(k, v)| Some((Name::new(k).ok()?, Name::new(v).ok()?))))
+            .map(|pair| {
+                pair.split_once('=')
+                    .and_then(|(k, v)| Some((Name::new(k).ok()?, Name::new(v).ok()?)))
+            })
             .collect::<Option<_>>()?;
         Some(Self {
             role: Name::new(role).ok()?,
@@ -134,7 +140,10 @@ mod tests {
             role: Name::literal("prove"),
             system: Name::literal("vm"),
             kind: Name::literal("core"),
-            labels: labels.iter().map(|(k, v)| (Name::literal(k), Name::literal(v))).collect(),
+            labels: labels
+                .iter()
+                .map(|(k, v)| (Name::literal(k), Name::literal(v)))
+                .collect(),
         }
     }
 
@@ -150,8 +159,19 @@ mod tests {
 
     #[test]
     fn every_label_asked_for_must_be_there() {
-        let TaskClass { role, system, kind, labels } = class(&[("toolchain", "v1"), ("extra", "x")]);
-        let offer = Capability { role, system, kind, labels, needs: Resources::default() };
+        let TaskClass {
+            role,
+            system,
+            kind,
+            labels,
+        } = class(&[("toolchain", "v1"), ("extra", "x")]);
+        let offer = Capability {
+            role,
+            system,
+            kind,
+            labels,
+            needs: Resources::default(),
+        };
         assert!(offer.serves(&class(&[])));
         assert!(offer.serves(&class(&[("toolchain", "v1")])));
         assert!(!offer.serves(&class(&[("toolchain", "v2")])));

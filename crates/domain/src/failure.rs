@@ -86,15 +86,25 @@ impl Failure {
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
         let mut message: String = message.into();
         if message.len() > MESSAGE_MAX_BYTES {
-            let cut = (0..=MESSAGE_MAX_BYTES).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
+            let cut = (0..=MESSAGE_MAX_BYTES)
+                .rev()
+                .find(|&i| message.is_char_boundary(i))
+                .unwrap_or(0);
             message.truncate(cut);
         }
-        Self { class, fault: None, message }
+        Self {
+            class,
+            fault: None,
+            message,
+        }
     }
 
     /// A program fault.
     pub fn program(fault: ProgramFault, message: impl Into<String>) -> Self {
-        Self { fault: Some(fault), ..Self::new(FailureClass::Program, message) }
+        Self {
+            fault: Some(fault),
+            ..Self::new(FailureClass::Program, message)
+        }
     }
 }
 

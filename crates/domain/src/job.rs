@@ -116,7 +116,11 @@ pub fn lease(task: &mut Task, new: &NewLease) -> Result<Attempt, Conflict> {
         request: task.request,
         worker: new.worker,
         token: new.token,
-        state: if new.reserved { AttemptState::Reserved } else { AttemptState::Running },
+        state: if new.reserved {
+            AttemptState::Reserved
+        } else {
+            AttemptState::Running
+        },
         leased_at: new.now,
         lease_until: new.until,
         ended_at: None,
@@ -158,7 +162,14 @@ pub fn deliver(
     end(attempt, AttemptState::Delivered, "", now);
     attempt.delivery = Some(delivery);
     let revoked = revoke(others, "another attempt was first", now);
-    Ok((Fence::Pass, Effects { delivered: true, revoked, ..Effects::default() }))
+    Ok((
+        Fence::Pass,
+        Effects {
+            delivered: true,
+            revoked,
+            ..Effects::default()
+        },
+    ))
 }
 
 /// Takes a worker's word that it failed. It never ends the request as the program's or the input's fault: that word
@@ -187,33 +198,80 @@ pub fn fail(
         | FailureClass::Deadline => false,
     };
     if !blames_program {
-        return Ok((fence, retry(request, task, attempt.worker, failure.class, &failure.message, other_live, policy, now)?));
+        return Ok((
+            fence,
+            retry(
+                request,
+                task,
+                attempt.worker,
+                failure.class,
+                &failure.message,
+                other_live,
+                policy,
+                now,
+            )?,
+        ));
     }
     match &request.execution {
         Execution::Executed(_) => {
-            let reason = format!("said that the program failed ({}), which its execution here did not", failure.message);
-            let mut effects =
-                retry(request, task, attempt.worker, FailureClass::Prover, &reason, other_live, policy, now)?;
+            let reason = format!(
+                "said that the program failed ({}), which its execution here did not",
+                failure.message
+            );
+            let mut effects = retry(
+                request,
+                task,
+                attempt.worker,
+                FailureClass::Prover,
+                &reason,
+                other_live,
+                policy,
+                now,
+            )?;
             effects.strike = Some((attempt.worker, reason));
             Ok((fence, effects))
         }
         Execution::NotWanted => {
-            let effects =
-                retry(request, task, attempt.worker, FailureClass::Prover, &failure.message, other_live, policy, now)?;
+            let effects = retry(
+                request,
+                task,
+                attempt.worker,
+                FailureClass::Prover,
+                &failure.message,
+                other_live,
+                policy,
+                now,
+            )?;
             Ok((fence, effects))
         }
         Execution::Pending | Execution::Disputed | Execution::Unchecked(_) => {
-            let verdict = task.note_failure(FailureNote { worker: attempt.worker, class: failure.class, at: now }, policy);
+            let verdict = task.note_failure(
+                FailureNote {
+                    worker: attempt.worker,
+                    class: failure.class,
+                    at: now,
+                },
+                policy,
+            );
             if let (Verdict::GiveUp(why), 0) = (verdict, other_live) {
                 let message = format!("{why}; the last one said: {}", failure.message);
-                return Ok((fence, give_up(request, task, &Failure::new(FailureClass::Prover, message), now)?));
+                return Ok((
+                    fence,
+                    give_up(request, task, &Failure::new(FailureClass::Prover, message), now)?,
+                ));
             }
             request.execution = Execution::Disputed;
             request.updated_at = now;
             if other_live == 0 {
                 task.state = task.state.on(TaskEvent::Blocked)?;
             }
-            Ok((fence, Effects { execution_wanted: true, ..Effects::default() }))
+            Ok((
+                fence,
+                Effects {
+                    execution_wanted: true,
+                    ..Effects::default()
+                },
+            ))
         }
     }
 }
@@ -235,7 +293,16 @@ pub fn lapse(
     end(attempt, AttemptState::Lapsed, reason, now);
     attempt.ended_at = None;
     if started {
-        retry(request, task, attempt.worker, FailureClass::Transient, reason, other_live, policy, now)
+        retry(
+            request,
+            task,
+            attempt.worker,
+            FailureClass::Transient,
+            reason,
+            other_live,
+            policy,
+            now,
+        )
     } else {
         hand_back(task, other_live)
     }
@@ -295,26 +362,53 @@ pub fn verified(
         Verification::Valid(binding, record) => {
             task.state = task.state.on(TaskEvent::Verified)?;
             end(attempt, AttemptState::Won, "", now);
-            let delivery = attempt.delivery.clone().unwrap_or_else(|| Delivery { outputs: Vec::new(), record: Record::default() });
+            let delivery = attempt.delivery.clone().unwrap_or_else(|| Delivery {
+                outputs: Vec::new(),
+                record: Record::default(),
+            });
             request.state = request.state.on(RequestEvent::Proved)?;
             request.ended_at = Some(now);
             request.updated_at = now;
             request.outcome = Some(Outcome {
-                artifacts: delivery.outputs.into_iter().map(|(name, blob)| Input { name, blob }).collect(),
+                artifacts: delivery
+                    .outputs
+                    .into_iter()
+                    .map(|(name, blob)| Input { name, blob })
+                    .collect(),
                 record,
                 binding,
             });
-            Ok(Effects { ended: true, good_work: Some(attempt.worker), ..Effects::default() })
+            Ok(Effects {
+                ended: true,
+                good_work: Some(attempt.worker),
+                ..Effects::default()
+            })
         }
         Verification::Invalid(reason) => {
             end(attempt, AttemptState::Refused, &reason, now);
-            let mut effects = refuse(request, task, attempt.worker, FailureClass::InvalidProof, &reason, policy, now)?;
+            let mut effects = refuse(
+                request,
+                task,
+                attempt.worker,
+                FailureClass::InvalidProof,
+                &reason,
+                policy,
+                now,
+            )?;
             effects.strike = Some((attempt.worker, format!("its proof was refused: {reason}")));
             Ok(effects)
         }
         Verification::Impossible(reason) => {
             end(attempt, AttemptState::Refused, &reason, now);
-            refuse(request, task, attempt.worker, FailureClass::Transient, &reason, policy, now)
+            refuse(
+                request,
+                task,
+                attempt.worker,
+                FailureClass::Transient,
+                &reason,
+                policy,
+                now,
+            )
         }
     }
 }
@@ -341,8 +435,12 @@ pub fn executed(
             request.execution = Execution::Executed(record);
             let mut effects = unblock(task)?;
             if disputed {
-                effects.strike = last_blamer(task)
-                    .map(|worker| (worker, "said that the program failed, which its execution here did not".to_owned()));
+                effects.strike = last_blamer(task).map(|worker| {
+                    (
+                        worker,
+                        "said that the program failed, which its execution here did not".to_owned(),
+                    )
+                });
             }
             Ok(effects)
         }
@@ -352,8 +450,14 @@ pub fn executed(
                 (true, Some(worker)) if task.state == TaskState::Waiting => {
                     // Nobody can say who is right: it counts as the prover's failure, so that it ends.
                     task.failures.pop();
-                    let verdict =
-                        task.note_failure(FailureNote { worker, class: FailureClass::Prover, at: now }, policy);
+                    let verdict = task.note_failure(
+                        FailureNote {
+                            worker,
+                            class: FailureClass::Prover,
+                            at: now,
+                        },
+                        policy,
+                    );
                     match verdict {
                         Verdict::Retry => unblock(task),
                         Verdict::GiveUp(why) => {
@@ -380,7 +484,10 @@ pub fn end_request(
     request.state = request.state.on(event)?;
     request.ended_at = Some(now);
     request.updated_at = now;
-    let mut effects = Effects { ended: true, ..Effects::default() };
+    let mut effects = Effects {
+        ended: true,
+        ..Effects::default()
+    };
     for (task, attempts) in jobs {
         if !task.state.is_final() {
             task.state = task.state.on(TaskEvent::Revoked)?;
@@ -400,7 +507,9 @@ fn end(attempt: &mut Attempt, state: AttemptState, reason: &str, now: Timestamp)
 }
 
 fn revoke(attempts: &mut [Attempt], reason: &str, now: Timestamp) -> Vec<(WorkerId, LeaseToken, String)> {
-    let open = attempts.iter_mut().filter(|attempt| attempt.state.is_live() || attempt.state == AttemptState::Lapsed);
+    let open = attempts
+        .iter_mut()
+        .filter(|attempt| attempt.state.is_live() || attempt.state == AttemptState::Lapsed);
     open.map(|attempt| {
         end(attempt, AttemptState::Revoked, reason, now);
         (attempt.worker, attempt.token, reason.to_owned())
@@ -413,21 +522,34 @@ fn hand_back(task: &mut Task, other_live: usize) -> Result<Effects, Conflict> {
         return Ok(Effects::default());
     }
     task.state = task.state.on(TaskEvent::Returned)?;
-    Ok(Effects { ready: true, ..Effects::default() })
+    Ok(Effects {
+        ready: true,
+        ..Effects::default()
+    })
 }
 
 fn unblock(task: &mut Task) -> Result<Effects, Conflict> {
     if task.state != TaskState::Waiting || task.waits_for > 0 {
         // Nothing was blocked, but a delivered result may have waited for the verdict.
-        return Ok(Effects { delivered: task.state == TaskState::Delivered, ..Effects::default() });
+        return Ok(Effects {
+            delivered: task.state == TaskState::Delivered,
+            ..Effects::default()
+        });
     }
     task.state = task.state.on(TaskEvent::Unblocked)?;
-    Ok(Effects { ready: true, ..Effects::default() })
+    Ok(Effects {
+        ready: true,
+        ..Effects::default()
+    })
 }
 
 fn last_blamer(task: &Task) -> Option<WorkerId> {
     let blames = |class| matches!(class, FailureClass::Program | FailureClass::Input);
-    task.failures.iter().rev().find(|note| blames(note.class)).map(|note| note.worker)
+    task.failures
+        .iter()
+        .rev()
+        .find(|note| blames(note.class))
+        .map(|note| note.worker)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the rows of one event, by name at each call")]
@@ -444,9 +566,12 @@ fn retry(
     let verdict = task.note_failure(FailureNote { worker, class, at: now }, policy);
     match (verdict, other_live) {
         (Verdict::Retry, _) | (Verdict::GiveUp(_), 1..) => hand_back(task, other_live),
-        (Verdict::GiveUp(why), 0) => {
-            give_up(request, task, &Failure::new(class, format!("{why}; the last one: {message}")), now)
-        }
+        (Verdict::GiveUp(why), 0) => give_up(
+            request,
+            task,
+            &Failure::new(class, format!("{why}; the last one: {message}")),
+            now,
+        ),
     }
 }
 
@@ -462,11 +587,17 @@ fn refuse(
     match task.note_failure(FailureNote { worker, class, at: now }, policy) {
         Verdict::Retry => {
             task.state = task.state.on(TaskEvent::Refused)?;
-            Ok(Effects { ready: true, ..Effects::default() })
+            Ok(Effects {
+                ready: true,
+                ..Effects::default()
+            })
         }
-        Verdict::GiveUp(why) => {
-            give_up(request, task, &Failure::new(class, format!("{why}; the last one: {reason}")), now)
-        }
+        Verdict::GiveUp(why) => give_up(
+            request,
+            task,
+            &Failure::new(class, format!("{why}; the last one: {reason}")),
+            now,
+        ),
     }
 }
 
@@ -476,7 +607,10 @@ fn give_up(request: &mut Request, task: &mut Task, failure: &Failure, now: Times
     request.ended_at = Some(now);
     request.updated_at = now;
     request.failure = Some(failure.clone());
-    Ok(Effects { ended: true, ..Effects::default() })
+    Ok(Effects {
+        ended: true,
+        ..Effects::default()
+    })
 }
 
 #[cfg(test)]

@@ -33,8 +33,14 @@ impl Name {
     pub fn new(text: &str) -> Result<Self, BadName> {
         let fine = !text.is_empty()
             && text.len() <= NAME_MAX_BYTES
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
-        if fine { Ok(Self(text.into())) } else { Err(BadName(text.chars().take(NAME_MAX_BYTES).collect())) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+        if fine {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadName(text.chars().take(NAME_MAX_BYTES).collect()))
+        }
     }
 
     /// Takes a name that is written in the program.

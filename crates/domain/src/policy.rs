@@ -26,15 +26,22 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { max_attempts: 10, max_prover_failures: 3, same_worker_after: Millis::from_secs(30) }
+        Self {
+            max_attempts: 10,
+            max_prover_failures: 3,
+            same_worker_after: Millis::from_secs(30),
+        }
     }
 }
 
 impl RetryPolicy {
     /// What follows after `attempts` attempts, of which those in `failures` failed.
     pub fn judge(&self, attempts: u32, failures: &[FailureNote]) -> Verdict {
-        let crashed_on: HashSet<_> =
-            failures.iter().filter(|note| note.class == FailureClass::Prover).map(|note| note.worker).collect();
+        let crashed_on: HashSet<_> = failures
+            .iter()
+            .filter(|note| note.class == FailureClass::Prover)
+            .map(|note| note.worker)
+            .collect();
         if crashed_on.len() >= self.max_prover_failures as usize {
             return Verdict::GiveUp(format!("the prover failed on {} different workers", crashed_on.len()));
         }
@@ -48,7 +55,9 @@ impl RetryPolicy {
 /// The place of a task among the ready ones of its class: a virtual time, lower first. It holds arrival, priority and
 /// deadline, so nobody has to rewrite it while time passes.
 pub fn rank(accepted_at: Timestamp, priority: i16, deadline: Timestamp) -> i64 {
-    let by_arrival = accepted_at.0.saturating_sub(i64::from(priority).saturating_mul(PRIORITY_STEP.0));
+    let by_arrival = accepted_at
+        .0
+        .saturating_sub(i64::from(priority).saturating_mul(PRIORITY_STEP.0));
     by_arrival.min(deadline.0.saturating_sub(DEADLINE_LEAD.0))
 }
 
@@ -60,23 +69,41 @@ mod tests {
     use crate::ids::WorkerId;
 
     fn note(worker: u128, class: FailureClass) -> FailureNote {
-        FailureNote { worker: WorkerId(Uuid::from_u128(worker)), class, at: Timestamp(0) }
+        FailureNote {
+            worker: WorkerId(Uuid::from_u128(worker)),
+            class,
+            at: Timestamp(0),
+        }
     }
 
     #[test]
     fn poison_needs_different_workers() {
         let policy = RetryPolicy::default();
-        let same = [note(1, FailureClass::Prover), note(1, FailureClass::Prover), note(1, FailureClass::Prover)];
+        let same = [
+            note(1, FailureClass::Prover),
+            note(1, FailureClass::Prover),
+            note(1, FailureClass::Prover),
+        ];
         assert_eq!(policy.judge(3, &same), Verdict::Retry);
-        let different = [note(1, FailureClass::Prover), note(2, FailureClass::Prover), note(3, FailureClass::Prover)];
+        let different = [
+            note(1, FailureClass::Prover),
+            note(2, FailureClass::Prover),
+            note(3, FailureClass::Prover),
+        ];
         assert!(matches!(policy.judge(3, &different), Verdict::GiveUp(_)));
     }
 
     #[test]
     fn attempts_are_bounded_at_the_edge() {
-        let policy = RetryPolicy { max_attempts: 2, ..RetryPolicy::default() };
+        let policy = RetryPolicy {
+            max_attempts: 2,
+            ..RetryPolicy::default()
+        };
         assert_eq!(policy.judge(1, &[note(1, FailureClass::Transient)]), Verdict::Retry);
-        assert!(matches!(policy.judge(2, &[note(1, FailureClass::Transient)]), Verdict::GiveUp(_)));
+        assert!(matches!(
+            policy.judge(2, &[note(1, FailureClass::Transient)]),
+            Verdict::GiveUp(_)
+        ));
     }
 
     #[test]

@@ -189,9 +189,15 @@ impl RequestState {
 
     /// Reads [`Self::code`].
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::Open, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::Expired]
-            .into_iter()
-            .find(|state| state.code() == code)
+        [
+            Self::Open,
+            Self::Fulfilled,
+            Self::Failed,
+            Self::Cancelled,
+            Self::Expired,
+        ]
+        .into_iter()
+        .find(|state| state.code() == code)
     }
 }
 
@@ -250,8 +256,12 @@ pub struct Request {
 mod tests {
     use super::*;
 
-    const EVENTS: [RequestEvent; 4] =
-        [RequestEvent::Proved, RequestEvent::Failed, RequestEvent::Cancelled, RequestEvent::DeadlinePassed];
+    const EVENTS: [RequestEvent; 4] = [
+        RequestEvent::Proved,
+        RequestEvent::Failed,
+        RequestEvent::Cancelled,
+        RequestEvent::DeadlinePassed,
+    ];
 
     #[test]
     fn an_end_is_final() {

@@ -126,9 +126,17 @@ impl TaskState {
 
     /// Reads [`Self::code`].
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::Waiting, Self::Ready, Self::Leased, Self::Delivered, Self::Done, Self::Failed, Self::Revoked]
-            .into_iter()
-            .find(|state| state.code() == code)
+        [
+            Self::Waiting,
+            Self::Ready,
+            Self::Leased,
+            Self::Delivered,
+            Self::Done,
+            Self::Failed,
+            Self::Revoked,
+        ]
+        .into_iter()
+        .find(|state| state.code() == code)
     }
 }
 
@@ -242,7 +250,11 @@ mod tests {
     #[test]
     fn only_a_delivered_result_can_be_verified() {
         for state in STATES {
-            assert_eq!(state.on(TaskEvent::Verified).is_ok(), state == TaskState::Delivered, "{state:?}");
+            assert_eq!(
+                state.on(TaskEvent::Verified).is_ok(),
+                state == TaskState::Delivered,
+                "{state:?}"
+            );
         }
     }
 

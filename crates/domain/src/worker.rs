@@ -75,13 +75,19 @@ impl Standing {
         if strikes < policy.max_strikes {
             return Self { strikes, ..self };
         }
-        Self { strikes: policy.max_strikes.saturating_sub(1), quarantined_until: Some(now.plus(policy.quarantine)) }
+        Self {
+            strikes: policy.max_strikes.saturating_sub(1),
+            quarantined_until: Some(now.plus(policy.quarantine)),
+        }
     }
 
     /// A verified result takes one strike back.
     #[must_use]
     pub fn good_work(self) -> Self {
-        Self { strikes: self.strikes.saturating_sub(1), ..self }
+        Self {
+            strikes: self.strikes.saturating_sub(1),
+            ..self
+        }
     }
 
     /// Whether the worker may get work.
@@ -117,7 +123,10 @@ pub struct WorkerProfile {
 mod tests {
     use super::*;
 
-    const STRIKES: StrikePolicy = StrikePolicy { max_strikes: 3, quarantine: Millis(1000) };
+    const STRIKES: StrikePolicy = StrikePolicy {
+        max_strikes: 3,
+        quarantine: Millis(1000),
+    };
 
     #[test]
     fn the_third_strike_quarantines_and_good_work_takes_one_back() {
@@ -133,7 +142,10 @@ mod tests {
 
     #[test]
     fn silence_has_three_meanings() {
-        let policy = LivenessPolicy { heartbeat: Millis(10), gone_after: Millis(100) };
+        let policy = LivenessPolicy {
+            heartbeat: Millis(10),
+            gone_after: Millis(100),
+        };
         assert_eq!(policy.judge(Millis(30)), Liveness::Alive);
         assert_eq!(policy.judge(Millis(31)), Liveness::Stale);
         assert_eq!(policy.judge(Millis(99)), Liveness::Stale);

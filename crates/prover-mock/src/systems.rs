@@ -65,7 +65,12 @@ impl SystemArg {
             name: self.name.clone(),
             toolchain: self.toolchain.clone(),
             kinds: kinds.collect(),
-            mock_kinds: self.kinds.iter().filter(|kind| !kind.starts_with('!')).cloned().collect(),
+            mock_kinds: self
+                .kinds
+                .iter()
+                .filter(|kind| !kind.starts_with('!'))
+                .cloned()
+                .collect(),
         }
     }
 }

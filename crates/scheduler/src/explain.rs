@@ -9,12 +9,18 @@ use crate::view::WorkerView;
 /// Says why a task of `class` waits: "no worker proves vm/compressed with 14 GB free: 2 are busy, 1 is draining".
 /// `None` when a worker is free for it, so that it is about to be leased.
 pub fn why_waiting(class: &TaskClass, workers: &[WorkerView]) -> Option<String> {
-    let serving: Vec<(&WorkerView, Resources)> =
-        workers.iter().filter_map(|worker| Some((worker, worker.needs_of(class)?))).collect();
+    let serving: Vec<(&WorkerView, Resources)> = workers
+        .iter()
+        .filter_map(|worker| Some((worker, worker.needs_of(class)?)))
+        .collect();
     if serving.is_empty() {
         return Some(match workers.len() {
             0 => format!("no worker is connected; start one that proves {}", class.title()),
-            n => format!("none of the {n} connected workers proves {}{}", class.title(), missing_labels(class, workers)),
+            n => format!(
+                "none of the {n} connected workers proves {}{}",
+                class.title(),
+                missing_labels(class, workers)
+            ),
         });
     }
     let mut tally = Tally::default();
@@ -25,7 +31,11 @@ pub fn why_waiting(class: &TaskClass, workers: &[WorkerView]) -> Option<String> 
         }
     }
     let least = serving.iter().map(|(_, needs)| needs.memory).min().unwrap_or(0);
-    let space = if least == 0 { String::new() } else { format!(" with {} free", gigabytes(least)) };
+    let space = if least == 0 {
+        String::new()
+    } else {
+        format!(" with {} free", gigabytes(least))
+    };
     Some(format!("no worker proves {}{space}: {tally}", class.title()))
 }
 
@@ -112,7 +122,11 @@ impl std::fmt::Display for Tally {
 
 fn gigabytes(bytes: u64) -> String {
     let tenths = bytes.div_ceil(100_000_000);
-    if tenths.is_multiple_of(10) { format!("{} GB", tenths / 10) } else { format!("{}.{} GB", tenths / 10, tenths % 10) }
+    if tenths.is_multiple_of(10) {
+        format!("{} GB", tenths / 10)
+    } else {
+        format!("{}.{} GB", tenths / 10, tenths % 10)
+    }
 }
 
 #[cfg(test)]
@@ -125,8 +139,14 @@ mod tests {
     #[test]
     fn every_obstacle_is_counted_in_words() {
         let kinds = [("compressed", 13)];
-        let busy = WorkerView { running: 1, ..worker(1, &kinds) };
-        let draining = WorkerView { draining: true, ..worker(3, &kinds) };
+        let busy = WorkerView {
+            running: 1,
+            ..worker(1, &kinds)
+        };
+        let draining = WorkerView {
+            draining: true,
+            ..worker(3, &kinds)
+        };
         assert_eq!(
             why_waiting(&class("compressed"), &[busy.clone(), busy, draining]).as_deref(),
             Some("no worker proves vm/compressed with 14 GB free: 2 are busy, 1 is draining"),

@@ -29,10 +29,16 @@ pub fn plan(ready: &[ReadyTasks], workers: &[WorkerView]) -> Vec<Offer> {
     left.sort_by_key(|tasks| tasks.first_rank);
     let mut open: Vec<&WorkerView> = workers.iter().filter(|worker| worker.is_open()).collect();
     open.sort_by_key(|worker| {
-        let breadth = left.iter().filter(|tasks| worker.needs_of(&tasks.class).is_some()).count();
+        let breadth = left
+            .iter()
+            .filter(|tasks| worker.needs_of(&tasks.class).is_some())
+            .count();
         (breadth, std::cmp::Reverse(worker.free_slots()), worker.id)
     });
-    let mut offers: Vec<Offer> = open.iter().filter_map(|worker| offer(worker, &mut left, false)).collect();
+    let mut offers: Vec<Offer> = open
+        .iter()
+        .filter_map(|worker| offer(worker, &mut left, false))
+        .collect();
     offers.extend(open.iter().filter_map(|worker| offer(worker, &mut left, true)));
     offers
 }
@@ -63,17 +69,30 @@ fn offer(worker: &WorkerView, left: &mut [ReadyTasks], reserve: bool) -> Option<
             };
         }
     }
-    let fitting = if reserve { room } else { how_many_fit(&space, &largest).min(room) };
+    let fitting = if reserve {
+        room
+    } else {
+        how_many_fit(&space, &largest).min(room)
+    };
     let limit = fitting.min(available);
     if limit == 0 {
         return None;
     }
     take(left, &classes, limit);
-    Some(Offer { worker: worker.id, classes, limit, reserve })
+    Some(Offer {
+        worker: worker.id,
+        classes,
+        limit,
+        reserve,
+    })
 }
 
 fn how_many_fit(space: &Resources, needs: &Resources) -> usize {
-    let of = |have: u64, need: u64| have.checked_div(need).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+    let of = |have: u64, need: u64| {
+        have.checked_div(need)
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(usize::MAX)
+    };
     of(space.memory, needs.memory)
         .min(of(space.shared_memory, needs.shared_memory))
         .min(of(u64::from(space.devices), u64::from(needs.devices)))
@@ -115,13 +134,19 @@ pub(crate) mod tests {
                 system: class.system,
                 kind: class.kind,
                 labels: BTreeMap::new(),
-                needs: Resources { memory: gib * GIB, ..Resources::default() },
+                needs: Resources {
+                    memory: gib * GIB,
+                    ..Resources::default()
+                },
             }
         };
         WorkerView {
             id: WorkerId(uuid_from(id)),
             capabilities: kinds.iter().map(capability).collect(),
-            capacity: Resources { memory: 24 * GIB, ..Resources::default() },
+            capacity: Resources {
+                memory: 24 * GIB,
+                ..Resources::default()
+            },
             used: Resources::default(),
             slots: 1,
             running: 0,
@@ -138,35 +163,70 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn ready(kind: &'static str, count: usize, first_rank: i64) -> ReadyTasks {
-        ReadyTasks { class: class(kind), count, first_rank }
+        ReadyTasks {
+            class: class(kind),
+            count,
+            first_rank,
+        }
     }
 
     #[test]
     fn a_specialist_is_not_left_idle_by_a_generalist() {
         let generalist = worker(1, &[("core", 9), ("compressed", 14)]);
         let specialist = worker(2, &[("core", 9)]);
-        let offers = plan(&[ready("core", 1, 0), ready("compressed", 1, 1)], &[generalist, specialist]);
+        let offers = plan(
+            &[ready("core", 1, 0), ready("compressed", 1, 1)],
+            &[generalist, specialist],
+        );
         assert_eq!(offers.len(), 2);
-        assert_eq!((offers[0].worker.0.as_u128(), &offers[0].classes), (2, &vec![class("core")]));
-        assert_eq!((offers[1].worker.0.as_u128(), &offers[1].classes), (1, &vec![class("compressed")]));
+        assert_eq!(
+            (offers[0].worker.0.as_u128(), &offers[0].classes),
+            (2, &vec![class("core")])
+        );
+        assert_eq!(
+            (offers[1].worker.0.as_u128(), &offers[1].classes),
+            (1, &vec![class("compressed")])
+        );
     }
 
     #[test]
     fn reservations_come_only_when_nobody_is_idle() {
-        let busy = WorkerView { running: 1, ..worker(1, &[("core", 9)]) };
+        let busy = WorkerView {
+            running: 1,
+            ..worker(1, &[("core", 9)])
+        };
         let idle = worker(2, &[("core", 9)]);
         let offers = plan(&[ready("core", 1, 0)], &[busy.clone(), idle]);
         assert!(offers.iter().all(|offer| !offer.reserve));
         let offers = plan(&[ready("core", 5, 0)], &[busy]);
-        assert_eq!(offers.iter().map(|offer| (offer.reserve, offer.limit)).collect::<Vec<_>>(), [(true, 1)]);
+        assert_eq!(
+            offers
+                .iter()
+                .map(|offer| (offer.reserve, offer.limit))
+                .collect::<Vec<_>>(),
+            [(true, 1)]
+        );
     }
 
     #[test]
     fn a_reservation_begins_in_the_slot_that_becomes_free() {
-        let about_to_begin = WorkerView { running: 0, reserved: 1, ..worker(1, &[("core", 9)]) };
+        let about_to_begin = WorkerView {
+            running: 0,
+            reserved: 1,
+            ..worker(1, &[("core", 9)])
+        };
         let offers = plan(&[ready("core", 5, 0)], std::slice::from_ref(&about_to_begin));
-        assert_eq!(offers.iter().map(|offer| (offer.reserve, offer.limit)).collect::<Vec<_>>(), [(true, 1)]);
-        let full = WorkerView { running: 1, ..about_to_begin };
+        assert_eq!(
+            offers
+                .iter()
+                .map(|offer| (offer.reserve, offer.limit))
+                .collect::<Vec<_>>(),
+            [(true, 1)]
+        );
+        let full = WorkerView {
+            running: 1,
+            ..about_to_begin
+        };
         assert_eq!(plan(&[ready("core", 5, 0)], &[full]), []);
     }
 
@@ -174,9 +234,18 @@ pub(crate) mod tests {
     fn draining_quarantined_and_unreachable_workers_get_nothing() {
         let base = worker(1, &[("core", 9)]);
         for shut in [
-            WorkerView { draining: true, ..base.clone() },
-            WorkerView { quarantined: true, ..base.clone() },
-            WorkerView { reachable: false, ..base },
+            WorkerView {
+                draining: true,
+                ..base.clone()
+            },
+            WorkerView {
+                quarantined: true,
+                ..base.clone()
+            },
+            WorkerView {
+                reachable: false,
+                ..base
+            },
         ] {
             assert_eq!(plan(&[ready("core", 1, 0)], &[shut]), []);
         }

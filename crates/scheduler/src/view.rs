@@ -44,7 +44,9 @@ impl WorkerView {
     /// The cheapest way in which it serves a class.
     pub fn needs_of(&self, class: &TaskClass) -> Option<Resources> {
         let serving = self.capabilities.iter().filter(|capability| capability.serves(class));
-        serving.map(|capability| capability.needs).min_by_key(|needs| (needs.memory, needs.shared_memory, needs.devices))
+        serving
+            .map(|capability| capability.needs)
+            .min_by_key(|needs| (needs.memory, needs.shared_memory, needs.devices))
     }
 
     /// Whether it may be given work at all.
@@ -64,6 +66,8 @@ impl WorkerView {
 
     /// How many tasks more it may hold, begun or not.
     pub fn room(&self) -> usize {
-        self.slots.saturating_add(self.prefetch).saturating_sub(self.running.saturating_add(self.reserved))
+        self.slots
+            .saturating_add(self.prefetch)
+            .saturating_sub(self.running.saturating_add(self.reserved))
     }
 }

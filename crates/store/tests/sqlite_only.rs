@@ -88,7 +88,10 @@ async fn claimed_checks_are_free_when_the_database_is_opened_again() {
     let execution = world.execution().await;
     assert_ne!(execution.token, before.token);
     let ended = ExecutionVerdict::Ended(hierophant_domain::Record::default());
-    assert!(!world.executed(&before, ended.clone()).await, "an earlier claim does not stand");
+    assert!(
+        !world.executed(&before, ended.clone()).await,
+        "an earlier claim does not stand"
+    );
     assert!(world.executed(&execution, ended).await);
     let worker = world.worker(1).await;
     let token = world.claim_one(worker).await.attempt.token;
@@ -97,7 +100,11 @@ async fn claimed_checks_are_free_when_the_database_is_opened_again() {
     world.reopen().await;
     let verification = world.verification().await;
     assert_ne!(verification.token, before.token);
-    assert_eq!((before.tries, verification.tries), (1, 2), "a check that kills its coordinator is counted");
+    assert_eq!(
+        (before.tries, verification.tries),
+        (1, 2),
+        "a check that kills its coordinator is counted"
+    );
 }
 
 #[test]

@@ -173,7 +173,11 @@ fn class() -> TaskClass {
         role: Name::literal("prove"),
         system: Name::literal(hierophant_door_sp1::SYSTEM),
         kind: Name::literal("core"),
-        labels: [(Name::literal("toolchain"), Name::literal("v6.1.0")), (Name::literal("proof"), Name::literal("real"))].into(),
+        labels: [
+            (Name::literal("toolchain"), Name::literal("v6.1.0")),
+            (Name::literal("proof"), Name::literal("real")),
+        ]
+        .into(),
     }
 }
 

@@ -12,8 +12,11 @@ use crate::{
     time::Millis,
 };
 
-const POLICY: RetryPolicy =
-    RetryPolicy { max_attempts: 4, max_prover_failures: 2, same_worker_after: Millis::from_secs(30) };
+const POLICY: RetryPolicy = RetryPolicy {
+    max_attempts: 4,
+    max_prover_failures: 2,
+    same_worker_after: Millis::from_secs(30),
+};
 const NOW: Timestamp = Timestamp(1_000_000);
 
 struct Scene {
@@ -24,7 +27,10 @@ struct Scene {
 fn scene(execution: Execution) -> Scene {
     let request = Request {
         id: RequestId(Uuid::from_u128(1)),
-        requester: Requester { door: Name::literal("door"), principal: vec![1] },
+        requester: Requester {
+            door: Name::literal("door"),
+            principal: vec![1],
+        },
         idempotency_key: vec![1],
         system: Name::literal("vm"),
         kind: Name::literal("core"),
@@ -82,7 +88,10 @@ impl Scene {
     }
 
     fn deliver(&mut self, attempt: &mut Attempt) -> (Fence, Effects) {
-        let delivery = Delivery { outputs: Vec::new(), record: Record::default() };
+        let delivery = Delivery {
+            outputs: Vec::new(),
+            record: Record::default(),
+        };
         deliver(&mut self.task, attempt, &mut [], delivery, NOW).expect("consistent rows")
     }
 }
@@ -100,12 +109,29 @@ fn a_verified_result_fulfils_the_request() {
     let mut scene = scene(Execution::NotWanted);
     let mut attempt = scene.lease(1, false);
     let (fence, effects) = scene.deliver(&mut attempt);
-    assert_eq!((fence, effects.delivered, scene.request.state), (Fence::Pass, true, RequestState::Open));
-    let record = Record { cycles: Some(7), ..Record::default() };
+    assert_eq!(
+        (fence, effects.delivered, scene.request.state),
+        (Fence::Pass, true, RequestState::Open)
+    );
+    let record = Record {
+        cycles: Some(7),
+        ..Record::default()
+    };
     let verification = Verification::Valid(Binding::ProofAlone, record.clone());
-    let effects = verified(&mut scene.request, &mut scene.task, &mut attempt, verification, &POLICY, NOW).expect("fits");
+    let effects = verified(
+        &mut scene.request,
+        &mut scene.task,
+        &mut attempt,
+        verification,
+        &POLICY,
+        NOW,
+    )
+    .expect("fits");
     assert_eq!((effects.ended, effects.good_work), (true, Some(worker(1))));
-    assert_eq!((scene.request.state, scene.task.state, attempt.state), (RequestState::Fulfilled, TaskState::Done, AttemptState::Won));
+    assert_eq!(
+        (scene.request.state, scene.task.state, attempt.state),
+        (RequestState::Fulfilled, TaskState::Done, AttemptState::Won)
+    );
     assert_eq!(scene.request.outcome.expect("fulfilled").record, record);
 }
 
@@ -125,14 +151,29 @@ fn an_invalid_proof_strikes_its_worker_and_goes_to_another() {
     let mut attempt = scene.lease(1, false);
     scene.deliver(&mut attempt);
     let verification = Verification::Invalid("a bit is flipped".to_owned());
-    let effects = verified(&mut scene.request, &mut scene.task, &mut attempt, verification, &POLICY, NOW).expect("fits");
+    let effects = verified(
+        &mut scene.request,
+        &mut scene.task,
+        &mut attempt,
+        verification,
+        &POLICY,
+        NOW,
+    )
+    .expect("fits");
     let (struck, reason) = effects.strike.expect("a strike");
     assert_eq!(struck, worker(1));
     assert!(reason.contains("a bit is flipped"));
-    assert_eq!((scene.task.state, attempt.state), (TaskState::Ready, AttemptState::Refused));
+    assert_eq!(
+        (scene.task.state, attempt.state),
+        (TaskState::Ready, AttemptState::Refused)
+    );
     assert!(scene.task.avoids(worker(1), NOW, &POLICY));
     assert!(!scene.task.avoids(worker(2), NOW, &POLICY));
-    assert!(!scene.task.avoids(worker(1), NOW.plus(POLICY.same_worker_after), &POLICY));
+    assert!(
+        !scene
+            .task
+            .avoids(worker(1), NOW.plus(POLICY.same_worker_after), &POLICY)
+    );
 }
 
 #[test]
@@ -141,7 +182,15 @@ fn a_verification_that_cannot_be_done_strikes_nobody() {
     let mut attempt = scene.lease(1, false);
     scene.deliver(&mut attempt);
     let verification = Verification::Impossible("the check died".to_owned());
-    let effects = verified(&mut scene.request, &mut scene.task, &mut attempt, verification, &POLICY, NOW).expect("fits");
+    let effects = verified(
+        &mut scene.request,
+        &mut scene.task,
+        &mut attempt,
+        verification,
+        &POLICY,
+        NOW,
+    )
+    .expect("fits");
     assert_eq!((effects.strike, scene.task.state), (None, TaskState::Ready));
 }
 
@@ -154,7 +203,10 @@ fn crashes_on_enough_different_workers_are_poison_and_final() {
     assert!(scene.fail(&mut second, &prover_failure()).ended);
     let failure = scene.request.failure.expect("it failed");
     assert_eq!(failure.class, FailureClass::Prover);
-    assert!(failure.message.contains("2 different workers") && failure.message.contains("it crashed"), "{failure:?}");
+    assert!(
+        failure.message.contains("2 different workers") && failure.message.contains("it crashed"),
+        "{failure:?}"
+    );
 }
 
 #[test]
@@ -163,7 +215,10 @@ fn a_worker_alone_never_ends_a_request_as_the_programs_fault() {
     let mut attempt = scene.lease(1, false);
     let effects = scene.fail(&mut attempt, &program_fault());
     assert!(effects.execution_wanted && !effects.ended);
-    assert_eq!((scene.request.state, scene.task.state), (RequestState::Open, TaskState::Waiting));
+    assert_eq!(
+        (scene.request.state, scene.task.state),
+        (RequestState::Open, TaskState::Waiting)
+    );
     assert_eq!(scene.request.execution, Execution::Disputed);
 }
 
@@ -202,7 +257,10 @@ fn a_dispute_that_nobody_can_settle_ends_after_enough_workers() {
         let verdict = ExecutionVerdict::Unchecked("too long".to_owned());
         executed(&mut scene.request, &mut scene.task, &mut [], verdict, &POLICY, NOW).expect("fits");
     }
-    assert_eq!((scene.request.state, scene.task.state), (RequestState::Failed, TaskState::Failed));
+    assert_eq!(
+        (scene.request.state, scene.task.state),
+        (RequestState::Failed, TaskState::Failed)
+    );
     assert_eq!(scene.request.failure.expect("it failed").class, FailureClass::Prover);
 }
 
@@ -211,21 +269,53 @@ fn a_fault_found_while_proving_revokes_the_lease() {
     let mut scene = scene(Execution::Pending);
     let mut attempts = [scene.lease(1, false)];
     let verdict = ExecutionVerdict::Fault(program_fault(), Record::default());
-    let effects = executed(&mut scene.request, &mut scene.task, &mut attempts, verdict, &POLICY, NOW).expect("fits");
+    let effects = executed(
+        &mut scene.request,
+        &mut scene.task,
+        &mut attempts,
+        verdict,
+        &POLICY,
+        NOW,
+    )
+    .expect("fits");
     assert_eq!(effects.revoked.len(), 1);
-    assert_eq!((attempts[0].state, scene.task.state), (AttemptState::Revoked, TaskState::Failed));
+    assert_eq!(
+        (attempts[0].state, scene.task.state),
+        (AttemptState::Revoked, TaskState::Failed)
+    );
 }
 
 #[test]
 fn a_lapsed_lease_may_still_deliver_and_its_rival_is_told() {
     let mut scene = scene(Execution::NotWanted);
     let mut slow = scene.lease(1, false);
-    assert!(lapse(&mut scene.request, &mut scene.task, &mut slow, 0, "silent", &POLICY, NOW).expect("fits").ready);
+    assert!(
+        lapse(
+            &mut scene.request,
+            &mut scene.task,
+            &mut slow,
+            0,
+            "silent",
+            &POLICY,
+            NOW
+        )
+        .expect("fits")
+        .ready
+    );
     let mut rivals = [scene.lease(2, false)];
-    let delivery = Delivery { outputs: Vec::new(), record: Record { public_values: Some(Digest([1; 32])), ..Record::default() } };
+    let delivery = Delivery {
+        outputs: Vec::new(),
+        record: Record {
+            public_values: Some(Digest([1; 32])),
+            ..Record::default()
+        },
+    };
     let (fence, effects) = deliver(&mut scene.task, &mut slow, &mut rivals, delivery, NOW).expect("fits");
     assert_eq!((fence, scene.task.state), (Fence::Pass, TaskState::Delivered));
-    assert_eq!(effects.revoked, [(worker(2), rivals[0].token, "another attempt was first".to_owned())]);
+    assert_eq!(
+        effects.revoked,
+        [(worker(2), rivals[0].token, "another attempt was first".to_owned())]
+    );
     assert_eq!(scene.deliver(&mut rivals[0]).0, Fence::Gone);
 }
 
@@ -233,11 +323,26 @@ fn a_lapsed_lease_may_still_deliver_and_its_rival_is_told() {
 fn a_worker_that_is_back_in_time_has_its_lease_back_and_no_failure_on_it() {
     let mut scene = scene(Execution::NotWanted);
     let mut attempt = scene.lease(1, false);
-    lapse(&mut scene.request, &mut scene.task, &mut attempt, 0, "silent", &POLICY, NOW).expect("fits");
+    lapse(
+        &mut scene.request,
+        &mut scene.task,
+        &mut attempt,
+        0,
+        "silent",
+        &POLICY,
+        NOW,
+    )
+    .expect("fits");
     assert_eq!(scene.task.failures.len(), 1);
     assert!(readopt(&mut scene.task, &mut attempt, NOW.plus(Millis(99))));
-    assert_eq!((attempt.state, scene.task.state, scene.task.failures.len()), (AttemptState::Running, TaskState::Leased, 0));
-    assert_eq!(beat(&mut scene.task, &mut attempt, true, NOW.plus(Millis(200))), Fence::Pass);
+    assert_eq!(
+        (attempt.state, scene.task.state, scene.task.failures.len()),
+        (AttemptState::Running, TaskState::Leased, 0)
+    );
+    assert_eq!(
+        beat(&mut scene.task, &mut attempt, true, NOW.plus(Millis(200))),
+        Fence::Pass
+    );
 }
 
 #[test]
@@ -247,10 +352,25 @@ fn a_reservation_that_lapsed_comes_back_as_one_and_takes_no_older_failure_with_i
     scene.fail(&mut failed, &Failure::new(FailureClass::Transient, "no network"));
     let mut reserved = scene.lease(1, true);
     reserved.leased_at = NOW.plus(Millis(50));
-    lapse(&mut scene.request, &mut scene.task, &mut reserved, 0, "silent", &POLICY, NOW.plus(Millis(60))).expect("fits");
+    lapse(
+        &mut scene.request,
+        &mut scene.task,
+        &mut reserved,
+        0,
+        "silent",
+        &POLICY,
+        NOW.plus(Millis(60)),
+    )
+    .expect("fits");
     assert!(readopt(&mut scene.task, &mut reserved, NOW.plus(Millis(99))));
-    assert_eq!((reserved.state, scene.task.failures.len(), scene.task.attempts), (AttemptState::Reserved, 1, 1));
-    assert_eq!(beat(&mut scene.task, &mut reserved, true, NOW.plus(Millis(200))), Fence::Pass);
+    assert_eq!(
+        (reserved.state, scene.task.failures.len(), scene.task.attempts),
+        (AttemptState::Reserved, 1, 1)
+    );
+    assert_eq!(
+        beat(&mut scene.task, &mut reserved, true, NOW.plus(Millis(200))),
+        Fence::Pass
+    );
     assert_eq!((reserved.state, scene.task.attempts), (AttemptState::Running, 2));
 }
 
@@ -258,7 +378,16 @@ fn a_reservation_that_lapsed_comes_back_as_one_and_takes_no_older_failure_with_i
 fn a_worker_that_is_back_too_late_has_not() {
     let mut scene = scene(Execution::NotWanted);
     let mut slow = scene.lease(1, false);
-    lapse(&mut scene.request, &mut scene.task, &mut slow, 0, "silent", &POLICY, NOW).expect("fits");
+    lapse(
+        &mut scene.request,
+        &mut scene.task,
+        &mut slow,
+        0,
+        "silent",
+        &POLICY,
+        NOW,
+    )
+    .expect("fits");
     scene.lease(2, false);
     assert!(!readopt(&mut scene.task, &mut slow, NOW.plus(Millis(99))));
     assert_eq!(slow.state, AttemptState::Lapsed);
@@ -269,10 +398,14 @@ fn a_reservation_counts_only_once_it_is_started() {
     let mut scene = scene(Execution::NotWanted);
     let mut reserved = scene.lease(1, true);
     assert_eq!(scene.task.attempts, 0);
-    let (fence, effects) = withdraw(&mut scene.task, &mut reserved, 0, "an idle worker can have it", NOW).expect("fits");
+    let (fence, effects) =
+        withdraw(&mut scene.task, &mut reserved, 0, "an idle worker can have it", NOW).expect("fits");
     assert_eq!((fence, effects.ready, scene.task.attempts), (Fence::Pass, true, 0));
     let mut started = scene.lease(2, true);
-    assert_eq!(beat(&mut scene.task, &mut started, true, NOW.plus(Millis(20))), Fence::Pass);
+    assert_eq!(
+        beat(&mut scene.task, &mut started, true, NOW.plus(Millis(20))),
+        Fence::Pass
+    );
     assert_eq!((started.state, scene.task.attempts), (AttemptState::Running, 1));
 }
 
@@ -282,11 +415,26 @@ fn cancelling_revokes_everything_that_is_open_and_only_once() {
     let attempt = scene.lease(1, false);
     let mut jobs = [(scene.task.clone(), vec![attempt])];
     let failure = Failure::new(FailureClass::Cancelled, "cancelled by its owner");
-    let effects =
-        end_request(&mut scene.request, &mut jobs, RequestEvent::Cancelled, failure.clone(), NOW).expect("it was open");
+    let effects = end_request(
+        &mut scene.request,
+        &mut jobs,
+        RequestEvent::Cancelled,
+        failure.clone(),
+        NOW,
+    )
+    .expect("it was open");
     assert_eq!((effects.ended, effects.revoked.len()), (true, 1));
-    assert_eq!((jobs[0].0.state, jobs[0].1[0].state), (TaskState::Revoked, AttemptState::Revoked));
-    let again = end_request(&mut scene.request, &mut jobs, RequestEvent::DeadlinePassed, failure, NOW);
+    assert_eq!(
+        (jobs[0].0.state, jobs[0].1[0].state),
+        (TaskState::Revoked, AttemptState::Revoked)
+    );
+    let again = end_request(
+        &mut scene.request,
+        &mut jobs,
+        RequestEvent::DeadlinePassed,
+        failure,
+        NOW,
+    );
     assert_eq!(again, Err(Conflict::Request(AlreadyEnded(RequestState::Cancelled))));
 }
 
@@ -298,5 +446,8 @@ fn attempts_are_bounded_whatever_ends_them() {
         let mut attempt = scene.lease(n, false);
         scene.fail(&mut attempt, &Failure::new(FailureClass::Transient, "no network"));
     }
-    assert_eq!((scene.request.state, scene.task.state), (RequestState::Failed, TaskState::Failed));
+    assert_eq!(
+        (scene.request.state, scene.task.state),
+        (RequestState::Failed, TaskState::Failed)
+    );
 }

@@ -16,7 +16,11 @@ const REAL: &str = "real";
 /// What a proof that proves nothing is called under [`PROOF_LABEL`].
 pub(crate) const MOCK: &str = "mock";
 /// What a mock proof takes: hardly more than the execution of its program.
-const MOCK_NEEDS: Resources = Resources { memory: 1 << 30, shared_memory: 0, devices: 0 };
+const MOCK_NEEDS: Resources = Resources {
+    memory: 1 << 30,
+    shared_memory: 0,
+    devices: 0,
+};
 
 /// What a prover can be given, of the kinds that the operator allows (`None`: all), and a sentence for each kind that it
 /// cannot.
@@ -83,19 +87,31 @@ fn capability(system: Name, kind: Name, toolchain: Name, proof: &'static str, ne
         (Name::literal(TOOLCHAIN_LABEL), toolchain),
         (Name::literal(PROOF_LABEL), Name::literal(proof)),
     ];
-    Capability { role: Name::literal(ROLE), system, kind, labels: BTreeMap::from(labels), needs }
+    Capability {
+        role: Name::literal(ROLE),
+        system,
+        kind,
+        labels: BTreeMap::from(labels),
+        needs,
+    }
 }
 
 /// The mock proofs that a prover can make of a system. Ill-formed names are passed over: those of its kinds were told of.
 fn mocks(system: &System) -> Vec<Capability> {
-    let (Ok(name), Ok(toolchain)) = (Name::new(&system.name), Name::new(&system.toolchain)) else { return Vec::new() };
+    let (Ok(name), Ok(toolchain)) = (Name::new(&system.name), Name::new(&system.toolchain)) else {
+        return Vec::new();
+    };
     let kinds = system.mock_kinds.iter().filter_map(|kind| Name::new(kind).ok());
-    kinds.map(|kind| capability(name.clone(), kind, toolchain.clone(), MOCK, MOCK_NEEDS)).collect()
+    kinds
+        .map(|kind| capability(name.clone(), kind, toolchain.clone(), MOCK, MOCK_NEEDS))
+        .collect()
 }
 
 /// Whether a lease asks for a mock proof.
 pub(crate) fn wants_mock(labels: &BTreeMap<Name, Name>) -> bool {
-    labels.get(&Name::literal(PROOF_LABEL)).is_some_and(|proof| proof.as_str() == MOCK)
+    labels
+        .get(&Name::literal(PROOF_LABEL))
+        .is_some_and(|proof| proof.as_str() == MOCK)
 }
 
 #[cfg(test)]

@@ -38,9 +38,9 @@ enum How {
 /// Writes the forgery.
 pub(crate) fn run(arguments: &MangleArguments) -> anyhow::Result<()> {
     let path = &arguments.proof;
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let forged = forge(bytes, arguments.how)?;
-    std::fs::write(&arguments.out, forged).with_context(|| format!("cannot write {:?}", arguments.out))?;
+    std::fs::write(&arguments.out, forged).with_context(|| format!("cannot write {}", arguments.out.display()))?;
     Event::Saved {
         path: arguments.out.display().to_string(),
     }

@@ -22,6 +22,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What to ask of which network.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct NetworkArguments {
     /// The network's address, like NETWORK_RPC_URL.
     #[arg(long, env = "NETWORK_RPC_URL")]

@@ -64,7 +64,7 @@ impl RequestArguments {
             stdin.write_slice(&bytes);
         }
         for path in &self.stdin_file {
-            let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             stdin.write_slice(&bytes);
         }
         Ok(stdin)
@@ -75,7 +75,7 @@ impl RequestArguments {
         let Some(path) = &self.elf else {
             bail!("give the program with --elf FILE");
         };
-        let elf = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
+        let elf = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let started = Instant::now();
         let key = prover
             .setup(Elf::from(elf))

@@ -129,9 +129,9 @@ pub(crate) fn record(kind: &str, at: Option<PathBuf>) -> Result<(PathBuf, usize)
     let (circuit, directory) = find(kind, at)?;
     compare_key(circuit, &directory).map_err(CircuitsError::Key)?;
     let hashes = hashes(&directory)?;
-    let lines: String = hashes.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
+    let lines: Vec<String> = hashes.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
     let manifest = directory.join(MANIFEST);
-    fs::write(&manifest, lines).map_err(|source| CircuitsError::Io {
+    fs::write(&manifest, lines.concat()).map_err(|source| CircuitsError::Io {
         path: manifest.clone(),
         source,
     })?;

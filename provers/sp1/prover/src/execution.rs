@@ -62,9 +62,11 @@ pub(crate) async fn execute(
     stdin: SP1Stdin,
     limits: &Limits,
 ) -> Result<Execution, Failure> {
-    let mut opts = SP1CoreOpts::default();
-    opts.gas_trace_chunk_slots = shared_memory::gas_slots(settings.gas_trace_chunk_slots)?;
-    opts.memory_limit = settings.tuning.executor_memory_bytes;
+    let opts = SP1CoreOpts {
+        gas_trace_chunk_slots: shared_memory::gas_slots(settings.gas_trace_chunk_slots)?,
+        memory_limit: settings.tuning.executor_memory_bytes,
+        ..SP1CoreOpts::default()
+    };
     let context = SP1Context {
         // SP1 stops when it reaches the number, we when it is passed.
         max_cycles: limits.cycles.and_then(|limit| limit.checked_add(1)),
@@ -122,7 +124,7 @@ async fn watched(
         }
         let executors = executors::running();
         if job.is_cancelled() {
-            executors.iter().for_each(|executor| executor.kill());
+            executors::kill_all();
             continue;
         }
         let Some(allowed) = allowed_seconds else { continue };

@@ -159,6 +159,9 @@ fn other(text: &str, known: Circumstances<'_>) -> End {
 mod tests {
     use super::*;
 
+    /// An error, what the executor said, the limit that was overrun; and the cause, if it is the program's fault.
+    type Case<'a> = (&'a ExecutionError, &'a [&'a str], Option<u64>, Option<Cause>);
+
     fn judged(error: &ExecutionError, lines: &[&str], overran: Option<u64>) -> Option<Cause> {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let known = Circumstances {
@@ -180,7 +183,7 @@ mod tests {
         let full =
             ExecutionError::Other("Child native executor terminated abnormally, code: None, signal: Some(7)".into());
         let spawn = ExecutionError::Other("failed to spawn child process: no".into());
-        let cases: [(&ExecutionError, &[&str], Option<u64>, Option<Cause>); 11] = [
+        let cases: [Case<'_>; 11] = [
             (&ExecutionError::Breakpoint(), &[], None, Some(Cause::Breakpoint)),
             (
                 &ExecutionError::UnexpectedExitCode(3),

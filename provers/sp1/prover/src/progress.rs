@@ -6,14 +6,14 @@
 use crate::kinds::Kind;
 
 /// Spans of SP1 6.10 whose end is one step of one proof, of whatever layer; five to a proof, in this order.
-const STEPS: [&str; STEPS_PER_PROOF as usize] = [
+const STEPS: [&str; 5] = [
     "commit traces",
     "generate GKR circuit",
     "logup gkr proof",
     "zerocheck",
     "prove evaluation claims",
 ];
-const STEPS_PER_PROOF: u64 = 5;
+const STEPS_PER_PROOF: u64 = STEPS.len() as u64;
 
 /// The set-up of the program within a proof.
 const SETUP: &str = "setup vkey";

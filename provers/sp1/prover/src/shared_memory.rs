@@ -132,9 +132,9 @@ mod tests {
     #[test]
     fn sizes_are_those_of_sp1() {
         // The figures that SP1 documents for its defaults: 4.4 GiB to meter gas, 1.43 GiB to prove.
-        let gib = |bytes: u64| (bytes as f64 / f64::from(1 << 30) * 10.0).round() / 10.0;
-        assert!((gib(gas_bytes(2)) - 4.5).abs() < 0.01, "{}", gib(gas_bytes(2)));
-        assert!((gib(prove_bytes(1 << 24, 5)) - 1.5).abs() < 0.11);
+        let tenths_of_gib = |bytes: u64| (bytes * 10) >> 30;
+        assert_eq!(tenths_of_gib(gas_bytes(2)), 45);
+        assert_eq!(tenths_of_gib(prove_bytes(1 << 24, 5)), 14);
     }
 
     #[test]

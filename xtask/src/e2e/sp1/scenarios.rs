@@ -41,7 +41,7 @@ async fn survives_kill(network: &mut Network) -> Result<String> {
     let proof = network.cluster.folder().join("fibonacci-core.bin");
     let mut conversation = client.with(&["--save-proof", &proof.to_string_lossy()]).start()?;
     conversation.wait_for("requested").await?;
-    let work = network.wait_for_progress(1.0, CORE_WITHIN).await?;
+    let work = network.wait_for_progress(10.0, CORE_WITHIN).await?;
     println!("   killing the coordinator at {}", work["progress"]);
     network.cluster.kill9_coordinator();
     network.cluster.start_coordinator().await;

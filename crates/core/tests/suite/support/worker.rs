@@ -28,7 +28,11 @@ pub(crate) fn profile(n: u128) -> WorkerProfile {
         role: Name::literal("prove"),
         system: checker::system(),
         kind: Name::literal(kind),
-        labels: [(Name::literal("toolchain"), Name::literal("v1")), (Name::literal("proof"), Name::literal("real"))].into(),
+        labels: [
+            (Name::literal("toolchain"), Name::literal("v1")),
+            (Name::literal("proof"), Name::literal("real")),
+        ]
+        .into(),
         needs: Resources {
             memory: 8 << 30,
             ..Resources::default()

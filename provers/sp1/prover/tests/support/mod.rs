@@ -9,8 +9,8 @@ use std::{
 use hierophant_prover_protocol::{
     host::{CallError, CallOptions, HostCall, ProgressSink, ProverProcess, ProverSpec},
     proto::{
-        Execute, ExecuteReply, Failure, Limits, NamedBlob, Progress, Prove, ProveReply, Role, Setup, SetupReply,
-        Verify, VerifyReply, failure::Class, program_fault::Cause,
+        Execute, ExecuteReply, Failure, Limits, NamedBlob, ProgramFault, Progress, Prove, ProveReply, Role, Setup,
+        SetupReply, Verify, VerifyReply, failure::Class, program_fault::Cause,
     },
     read_output,
 };
@@ -77,7 +77,7 @@ pub struct Executed {
 
 impl Executed {
     pub fn cause(&self) -> Option<Cause> {
-        self.reply.fault.as_ref().map(|fault| fault.cause())
+        self.reply.fault.as_ref().map(ProgramFault::cause)
     }
 
     pub fn cycles(&self) -> u64 {
