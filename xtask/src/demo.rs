@@ -41,7 +41,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
     step("Building the coordinator and the worker");
-    process::run(env.cargo(&Workspace::Main)?.args(["build", "--locked", "--package", "hierophant", "--package", "contemplant"]))?;
+    process::run(env.cargo(&Workspace::Main)?.args([
+        "build",
+        "--locked",
+        "--package",
+        "hierophant",
+        "--package",
+        "contemplant",
+    ]))?;
     step("Building the SP1 prover and a client on the stock SDK (10 to 20 minutes the first time)");
     build_prover::build(env, "sp1")?;
     let folder = tempfile::Builder::new().prefix("hierophant-demo-").tempdir()?;
@@ -84,7 +91,10 @@ impl Network {
             }),
         )?;
         let log = folder.join("hierophant.log");
-        let coordinator = Background::start(Command::new(binaries.join("hierophant")).arg("--config").arg(config), &log)?;
+        let coordinator = Background::start(
+            Command::new(binaries.join("hierophant")).arg("--config").arg(config),
+            &log,
+        )?;
         let addresses = wait_for("the coordinator's addresses", &[&coordinator], || {
             let text = fs::read_to_string(data.join("addresses.json")).ok()?;
             serde_json::from_str::<Value>(&text).ok()
@@ -103,8 +113,16 @@ impl Network {
             }),
         )?;
         let log = folder.join("contemplant.log");
-        let worker = Background::start(Command::new(binaries.join("contemplant")).arg("--config").arg(config), &log)?;
-        Ok(Self { coordinator, worker, grpc, http })
+        let worker = Background::start(
+            Command::new(binaries.join("contemplant")).arg("--config").arg(config),
+            &log,
+        )?;
+        Ok(Self {
+            coordinator,
+            worker,
+            grpc,
+            http,
+        })
     }
 
     /// The prover prepares its keys for a minute or two; the worker offers the kind when it is ready.
@@ -112,7 +130,10 @@ impl Network {
         let started = Instant::now();
         let mut bar = Bar::new();
         wait_for("the prover", &[&self.coordinator, &self.worker], || {
-            bar.show(&format!("the prover prepares its keys: {} s", started.elapsed().as_secs()), 0);
+            bar.show(
+                &format!("the prover prepares its keys: {} s", started.elapsed().as_secs()),
+                0,
+            );
             let page = get(&format!("{}/contemplants", self.http)).ok()?;
             page.to_string().contains(&format!("\"{kind}\"")).then_some(())
         })?;
@@ -130,7 +151,9 @@ impl Network {
 /// Sends the request with the stock SDK and shows how it goes.
 fn request(env: &Env, args: &Args, network: &Network) -> Result<()> {
     step(&format!("Asking for a {} proof with the stock sp1-sdk", args.mode));
-    let client = env.target(&Workspace::Prover("sp1".to_owned())).join("release/sp1-client");
+    let client = env
+        .target(&Workspace::Prover("sp1".to_owned()))
+        .join("release/sp1-client");
     let elf = env.root().join("guests/sp1/elf/fibonacci.elf");
     let mut command = Command::new(client);
     command.args(["--rpc", &network.grpc, "--mode", &args.mode, "--network", "auction"]);
@@ -153,7 +176,9 @@ fn request(env: &Env, args: &Args, network: &Network) -> Result<()> {
 fn watch(http: &str, ended: &mpsc::Receiver<()>) {
     let mut bar = Bar::new();
     while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_EVERY) {
-        let Ok(page) = get(&format!("{http}/contemplants")) else { continue };
+        let Ok(page) = get(&format!("{http}/contemplants")) else {
+            continue;
+        };
         let progress = &page["workers"][0]["working_on"][0]["progress"];
         if let (Some(phase), Some(percent)) = (progress["phase"].as_str(), progress["percent"].as_f64()) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
@@ -171,14 +196,21 @@ struct Bar {
 
 impl Bar {
     fn new() -> Self {
-        Self { terminal: std::io::stdout().is_terminal(), last: String::new() }
+        Self {
+            terminal: std::io::stdout().is_terminal(),
+            last: String::new(),
+        }
     }
 
     fn show(&mut self, words: &str, percent: usize) {
         let filled = (percent * BAR / 100).min(BAR);
         let line = match percent {
             0 => format!("   {words}"),
-            _ => format!("   [{}{}] {percent:3} % {words}", "#".repeat(filled), ".".repeat(BAR - filled)),
+            _ => format!(
+                "   [{}{}] {percent:3} % {words}",
+                "#".repeat(filled),
+                ".".repeat(BAR - filled)
+            ),
         };
         if self.terminal {
             print!("\r\x1b[K{line}");

@@ -34,9 +34,15 @@ impl Checker for Checks {
     }
 
     async fn set_up(&self, system: &System, program: CheckInput) -> Result<Identity, CheckError> {
-        let call = Setup { system: system.to_string(), inputs: vec![named(program)?] };
+        let call = Setup {
+            system: system.to_string(),
+            inputs: vec![named(program)?],
+        };
         let reply = self.call(system, call, false).await?;
-        Ok(Identity { program_id: reply.program_id, vk: reply.vk })
+        Ok(Identity {
+            program_id: reply.program_id,
+            vk: reply.vk,
+        })
     }
 
     async fn execute(&self, job: ExecuteJob) -> Result<ExecutionReport, CheckError> {
@@ -45,7 +51,11 @@ impl Checker for Checks {
         let call = Execute {
             system: job.system.to_string(),
             inputs: job.inputs.into_iter().map(named).collect::<Result<_, _>>()?,
-            limits: Some(proto::Limits { cycles: job.limits.cycles, gas: job.limits.gas, guest_log_bytes: 0 }),
+            limits: Some(proto::Limits {
+                cycles: job.limits.cycles,
+                gas: job.limits.gas,
+                guest_log_bytes: 0,
+            }),
             output_dir: path_text(output.path().to_owned())?,
         };
         let reply = self.call(&job.system, call, job.fresh).await?;
@@ -81,8 +91,12 @@ impl Checks {
             ))
         })?;
         if fresh {
-            let process = ProverProcess::spawn(spec).await.map_err(|error| CheckError::Unavailable(chain(&error)))?;
-            let reply = process.call(process.new_job(), call, CallOptions::within(self.timeout)).await;
+            let process = ProverProcess::spawn(spec)
+                .await
+                .map_err(|error| CheckError::Unavailable(chain(&error)))?;
+            let reply = process
+                .call(process.new_job(), call, CallOptions::within(self.timeout))
+                .await;
             process.shutdown().await;
             return reply.map_err(check_error);
         }
@@ -124,11 +138,16 @@ fn named(input: CheckInput) -> Result<NamedBlob, CheckError> {
         CheckSource::Inline(bytes) => At::Inline(bytes),
         CheckSource::File(path) => At::Path(path_text(path)?),
     };
-    Ok(NamedBlob { name: input.name.to_string(), blob: Some(Blob { at: Some(at) }) })
+    Ok(NamedBlob {
+        name: input.name.to_string(),
+        blob: Some(Blob { at: Some(at) }),
+    })
 }
 
 fn path_text(path: PathBuf) -> Result<String, CheckError> {
-    let bad = |path: std::ffi::OsString| CheckError::Unavailable(format!("{} is not UTF-8; use another data_directory", path.display()));
+    let bad = |path: std::ffi::OsString| {
+        CheckError::Unavailable(format!("{} is not UTF-8; use another data_directory", path.display()))
+    };
     path.into_os_string().into_string().map_err(bad)
 }
 

@@ -76,7 +76,9 @@ impl Cli {
             Some(Command::Config(Config::Init { file })) => init(file),
             Some(Command::Config(Config::Check)) => {
                 let loaded = self.given.load()?;
-                let from = loaded.file.map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+                let from = loaded
+                    .file
+                    .map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
                 writeln!(std::io::stderr(), "settings are fine ({from})")?;
                 Ok(())
             }
@@ -108,6 +110,10 @@ fn init(file: &PathBuf) -> anyhow::Result<()> {
     let mut new = std::fs::File::create_new(file)
         .with_context(|| format!("cannot write {}; remove it or name another file", file.display()))?;
     new.write_all(example_file::<Settings>().as_bytes())?;
-    writeln!(std::io::stderr(), "wrote {}; change what you need and start `hierophant`", file.display())?;
+    writeln!(
+        std::io::stderr(),
+        "wrote {}; change what you need and start `hierophant`",
+        file.display()
+    )?;
     Ok(())
 }

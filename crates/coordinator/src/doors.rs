@@ -17,7 +17,10 @@ pub(crate) fn sp1(settings: &Settings) -> anyhow::Result<DoorSettings> {
         ..DoorSettings::default()
     };
     Ok(match sp1.domain {
-        Some(domain) => DoorSettings { domain: domain.0, ..door },
+        Some(domain) => DoorSettings {
+            domain: domain.0,
+            ..door
+        },
         None => door,
     })
 }

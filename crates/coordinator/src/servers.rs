@@ -34,7 +34,9 @@ pub(crate) async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpL
 /// Reads certificate and key.
 pub(crate) fn tls(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let open = |path: &Path| {
-        std::fs::File::open(path).map(BufReader::new).with_context(|| format!("cannot read {}", path.display()))
+        std::fs::File::open(path)
+            .map(BufReader::new)
+            .with_context(|| format!("cannot read {}", path.display()))
     };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_reader_iter(open(certificate)?)
         .collect::<Result<_, _>>()
@@ -73,11 +75,16 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, tls: Option<Tls
             },
         };
         let _ = stream.set_nodelay(true);
-        let info = TcpConnectInfo { local_addr: stream.local_addr().ok(), remote_addr: Some(peer) };
-        let service = router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(info.clone());
-            request
-        });
+        let info = TcpConnectInfo {
+            local_addr: stream.local_addr().ok(),
+            remote_addr: Some(peer),
+        };
+        let service = router
+            .clone()
+            .map_request(move |mut request: hyper::Request<Incoming>| {
+                request.extensions_mut().insert(info.clone());
+                request
+            });
         let (tls, watcher) = (tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _seat = seat;
@@ -100,11 +107,17 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, tls: Option<Tls
 async fn connection<S, H>(stream: S, service: H, watcher: hyper_util::server::graceful::Watcher)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-    H: tower::Service<hyper::Request<Incoming>, Response = axum::response::Response, Error = Infallible> + Clone + Send + 'static,
+    H: tower::Service<hyper::Request<Incoming>, Response = axum::response::Response, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     H::Future: Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HELLO_TIMEOUT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HELLO_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -41,7 +41,10 @@ const ADDRESSES_FILE: &str = "addresses.json";
 
 /// Runs the coordinator until SIGINT or SIGTERM; a second one ends it at once.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(end_on_signal(stop.clone()));
@@ -50,7 +53,8 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn end_on_signal(stop: CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         tracing::error!("signals cannot be listened to; end the process with SIGKILL");
         return;
     };
@@ -87,10 +91,21 @@ pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: imp
         min_free_bytes: settings.artifacts.min_free_space.bytes(),
     })
     .await
-    .with_context(|| format!("cannot use the artifact directory {}", settings.artifact_directory().display()))?;
+    .with_context(|| {
+        format!(
+            "cannot use the artifact directory {}",
+            settings.artifact_directory().display()
+        )
+    })?;
     let checks = Arc::new(checks(settings, data)?);
     let public_url = settings.public_http_url(http_address);
-    let core = Core::new(store.clone(), blobs.clone(), checks.clone(), core_settings(settings, &public_url)).await?;
+    let core = Core::new(
+        store.clone(),
+        blobs.clone(),
+        checks.clone(),
+        core_settings(settings, &public_url),
+    )
+    .await?;
     let duties = core.start(&stop);
 
     let grpc_router = grpc_router(settings, &core, stop.clone()).await?;
@@ -99,7 +114,10 @@ pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: imp
     if settings.mock_mode {
         tracing::warn!("MOCK MODE: proofs made now prove nothing");
     }
-    tracing::info!(version = VERSION, "hierophant is ready: gRPC on {grpc_address}, HTTP on {http_address}");
+    tracing::info!(
+        version = VERSION,
+        "hierophant is ready: gRPC on {grpc_address}, HTTP on {http_address}"
+    );
     ready(&core);
     let servers = async {
         tokio::join!(
@@ -125,7 +143,10 @@ async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
             max_prover_failures: settings.retry.max_prover_failures,
             ..RetryPolicy::default()
         },
-        strikes: StrikePolicy { max_strikes: settings.workers.max_strikes, quarantine: settings.workers.quarantine.into() },
+        strikes: StrikePolicy {
+            max_strikes: settings.workers.max_strikes,
+            quarantine: settings.workers.quarantine.into(),
+        },
         ..SqliteOptions::new(settings.database_file())
     };
     tokio::task::spawn_blocking(move || SqliteStore::open(options, Arc::new(SystemClock)))
@@ -134,7 +155,12 @@ async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
 }
 
 fn core_settings(settings: &Settings, public_http_url: &str) -> CoreSettings {
-    let checks = settings.provers.iter().map(|prover| processes(settings) * prover.calls as usize).max().unwrap_or(1);
+    let checks = settings
+        .provers
+        .iter()
+        .map(|prover| processes(settings) * prover.calls as usize)
+        .max()
+        .unwrap_or(1);
     CoreSettings {
         public_http_url: public_http_url.trim_end_matches('/').to_owned(),
         url_lifetime: settings.artifacts.url_lifetime.into(),
@@ -142,7 +168,11 @@ fn core_settings(settings: &Settings, public_http_url: &str) -> CoreSettings {
         max_upload: settings.artifacts.max_upload.bytes(),
         heartbeat: settings.workers.heartbeat_interval.into(),
         link_grace: settings.workers.link_grace.into(),
-        gone_after: settings.workers.heartbeat_timeout.max(settings.workers.link_grace).into(),
+        gone_after: settings
+            .workers
+            .heartbeat_timeout
+            .max(settings.workers.link_grace)
+            .into(),
         proof_timeout: settings.workers.proof_timeout.into(),
         progress_interval: settings.workers.required_progress_interval.into(),
         execute_max_cycles: settings.verify.max_cycles,
@@ -176,9 +206,17 @@ fn checks(settings: &Settings, data: &Path) -> anyhow::Result<Checks> {
             ..PoolConfig::default()
         };
         let pool = LightPool::new(spec.clone(), config);
-        anyhow::ensure!(pools.insert(system, (pool, spec)).is_none(), "two [[provers]] tables name the system {}", prover.system);
+        anyhow::ensure!(
+            pools.insert(system, (pool, spec)).is_none(),
+            "two [[provers]] tables name the system {}",
+            prover.system
+        );
     }
-    Ok(Checks { pools, timeout: settings.verify.timeout, scratch })
+    Ok(Checks {
+        pools,
+        timeout: settings.verify.timeout,
+        scratch,
+    })
 }
 
 fn light_spec(settings: &Settings, prover: &LightProver, scratch: &Path) -> ProverSpec {
@@ -193,21 +231,31 @@ fn light_spec(settings: &Settings, prover: &LightProver, scratch: &Path) -> Prov
 
 async fn grpc_router(settings: &Settings, core: &Core, stop: CancellationToken) -> anyhow::Result<Router> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    reporter
+        .set_service_status("", tonic_health::ServingStatus::Serving)
+        .await;
     let workers: Arc<dyn Workers> = Arc::new(core.clone());
-    let link = WorkerLinkService::new(workers, LinkSettings::new(settings.worker_token.clone(), VERSION), stop.clone());
+    let link = WorkerLinkService::new(
+        workers,
+        LinkSettings::new(settings.worker_token.clone(), VERSION),
+        stop.clone(),
+    );
     let mut routes = tonic::service::Routes::new(health).add_service(link.into_server());
     let mut reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
     if settings.sp1.enabled {
         let clients: Arc<dyn Clients> = Arc::new(core.clone());
-        routes = hierophant_door_sp1::services(clients, doors::sp1(settings)?).await?.mount(routes);
+        routes = hierophant_door_sp1::services(clients, doors::sp1(settings)?)
+            .await?
+            .mount(routes);
         reflection = reflection.register_encoded_file_descriptor_set(hierophant_door_sp1::FILE_DESCRIPTOR_SET);
     }
     let reflection = reflection.build_v1().context("the reflection service cannot be made")?;
     tokio::spawn(async move {
         stop.cancelled().await;
-        reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        reporter
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
     });
     Ok(routes.add_service(reflection).into_axum_router())
 }
@@ -221,12 +269,20 @@ fn http_router(
     let operators: Arc<dyn Operators> = Arc::new(core.clone());
     let info = hierophant_dashboard::BuildInfo {
         release: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: Some(env!("HIEROPHANT_COMMIT")).filter(|commit| *commit != "unknown").map(str::to_owned),
+        commit: Some(env!("HIEROPHANT_COMMIT"))
+            .filter(|commit| *commit != "unknown")
+            .map(str::to_owned),
         mock_mode: settings.mock_mode,
     };
-    let outputs = Router::new().route("/outputs/{request}/{name}", get(output)).with_state(core.clone());
+    let outputs = Router::new()
+        .route("/outputs/{request}/{name}", get(output))
+        .with_state(core.clone());
     hierophant_dashboard::router(operators, info, move || metrics.render())
-        .merge(hierophant_artifacts::http::router(Arc::new(core.clone()), blobs.clone(), HttpLimits::default()))
+        .merge(hierophant_artifacts::http::router(
+            Arc::new(core.clone()),
+            blobs.clone(),
+            HttpLimits::default(),
+        ))
         .merge(outputs)
 }
 

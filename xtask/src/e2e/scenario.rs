@@ -33,7 +33,16 @@ impl Report {
             };
             println!("{mark}  {name:<44} {:>7.1} s  {shown}", took.as_secs_f64());
         }
-        let count = |fine: bool| self.rows.iter().filter(|(_, _, outcome)| outcome.is_ok() == fine).count() as u64;
-        Tally { passed: count(true), failed: count(false), skipped: 0 }
+        let count = |fine: bool| {
+            self.rows
+                .iter()
+                .filter(|(_, _, outcome)| outcome.is_ok() == fine)
+                .count() as u64
+        };
+        Tally {
+            passed: count(true),
+            failed: count(false),
+            skipped: 0,
+        }
     }
 }

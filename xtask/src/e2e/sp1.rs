@@ -47,7 +47,11 @@ pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
     if let Some(folder) = &args.replay_prover {
         return conformance::replay_prover(folder);
     }
-    let options = conformance::Options { long: args.long, recorded: args.recorded, sdks: &args.sdk };
+    let options = conformance::Options {
+        long: args.long,
+        recorded: args.recorded,
+        sdks: &args.sdk,
+    };
     if args.conformance {
         return conformance::run(env, options);
     }
@@ -71,9 +75,19 @@ pub(crate) fn core_only(env: &Env) -> Result<Tally> {
 }
 
 fn scenarios(env: &Env, core_only: bool) -> Result<Tally> {
-    process::run(env.cargo(&Workspace::Main)?.args(["build", "--locked", "--package", "hierophant", "--package", "contemplant"]))?;
+    process::run(env.cargo(&Workspace::Main)?.args([
+        "build",
+        "--locked",
+        "--package",
+        "hierophant",
+        "--package",
+        "contemplant",
+    ]))?;
     build_prover::build(env, "sp1")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let run = async {
             let mut network = Network::start(env).await;

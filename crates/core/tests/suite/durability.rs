@@ -1,13 +1,7 @@
 //! The coordinator forgets everything that it has in memory between any two steps: nothing that was acknowledged is lost.
 
 use hierophant_core::ports::{Clients as _, Operators as _};
-use hierophant_domain::{
-    AttemptState, RequestState,
-    attempt::Fence,
-    request::{Binding, Execution},
-    time::Millis,
-    worker::Liveness,
-};
+use hierophant_domain::{AttemptState, RequestState, attempt::Fence, request::Binding, time::Millis, worker::Liveness};
 
 use crate::support::{
     Adapter, Execute, Network, Verify, Worker, alice, eventually, forged_proof, good_proof, over_both_adapters,

@@ -22,13 +22,18 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(program: &Path, rpc: &str, elf: &Path) -> Self {
-        let client = Self { program: program.to_owned(), arguments: Vec::new(), variables: Vec::new() };
+        let client = Self {
+            program: program.to_owned(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+        };
         client.with(&["--rpc", rpc, "--elf", &elf.to_string_lossy()])
     }
 
     /// More arguments.
     pub(super) fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
     }
 
@@ -50,7 +55,11 @@ impl Client {
             .spawn()
             .with_context(|| format!("could not start {}", self.program.display()))?;
         let stdout = child.stdout.take().context("its standard output is piped")?;
-        Ok(Conversation { child, lines: BufReader::new(stdout).lines(), seen: Vec::new() })
+        Ok(Conversation {
+            child,
+            lines: BufReader::new(stdout).lines(),
+            seen: Vec::new(),
+        })
     }
 
     /// Runs it to its end, which must be a good one.

@@ -31,7 +31,10 @@ pub(super) async fn refused(network: &Network) -> Result<String> {
     refused.push(("another program's", check.verify(&real, &other, &other_id, &[]).await?));
     let mut others = public_values;
     others[0] ^= 1;
-    refused.push(("with another input's public values", check.verify(&real, &program, &id, &others).await?));
+    refused.push((
+        "with another input's public values",
+        check.verify(&real, &program, &id, &others).await?,
+    ));
     process.shutdown().await;
     for (how, said) in &refused {
         match said {
@@ -48,13 +51,25 @@ struct Check<'a> {
 
 impl Check<'_> {
     async fn id_of(&self, program: &Path) -> Result<Vec<u8>> {
-        let call = Setup { system: "sp1".to_owned(), inputs: vec![file("program", program)] };
-        let reply = self.process.call(self.process.new_job(), call, CallOptions::default()).await?;
+        let call = Setup {
+            system: "sp1".to_owned(),
+            inputs: vec![file("program", program)],
+        };
+        let reply = self
+            .process
+            .call(self.process.new_job(), call, CallOptions::default())
+            .await?;
         Ok(reply.program_id)
     }
 
     /// The public values' hash, or the reason of the refusal.
-    async fn verify(&self, proof: &Path, program: &Path, id: &[u8], public_values: &[u8]) -> Result<Result<Vec<u8>, String>> {
+    async fn verify(
+        &self,
+        proof: &Path,
+        program: &Path,
+        id: &[u8],
+        public_values: &[u8],
+    ) -> Result<Result<Vec<u8>, String>> {
         let call = Verify {
             system: "sp1".to_owned(),
             kind: "core".to_owned(),
@@ -64,7 +79,11 @@ impl Check<'_> {
             toolchain: "v6.1.0".to_owned(),
             mock: false,
         };
-        match self.process.call(self.process.new_job(), call, CallOptions::default()).await {
+        match self
+            .process
+            .call(self.process.new_job(), call, CallOptions::default())
+            .await
+        {
             Ok(reply) if reply.valid => Ok(Ok(reply.public_values_sha256)),
             Ok(reply) => Ok(Err(reply.reason)),
             Err(CallError::Failed(failure)) => Ok(Err(failure.message)),
@@ -75,7 +94,12 @@ impl Check<'_> {
 
 fn file(name: &str, path: &Path) -> NamedBlob {
     let path = path.to_string_lossy().into_owned();
-    NamedBlob { name: name.to_owned(), blob: Some(Blob { at: Some(At::Path(path)) }) }
+    NamedBlob {
+        name: name.to_owned(),
+        blob: Some(Blob {
+            at: Some(At::Path(path)),
+        }),
+    }
 }
 
 impl Network {

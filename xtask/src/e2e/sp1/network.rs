@@ -36,11 +36,15 @@ impl Network {
         let mut proving = Table::new();
         proving.insert("executable".to_owned(), prover.to_string_lossy().into_owned().into());
         let mut cluster = Cluster::start(setup).await;
-        cluster.add_worker(&[("provers", vec![toml::Value::Table(proving)].into())]).await;
+        cluster
+            .add_worker(&[("provers", vec![toml::Value::Table(proving)].into())])
+            .await;
         Self {
             cluster,
             prover,
-            client: env.target(&Workspace::Prover("sp1".to_owned())).join("release/sp1-client"),
+            client: env
+                .target(&Workspace::Prover("sp1".to_owned()))
+                .join("release/sp1-client"),
             guests: env.root().join("guests/sp1/elf"),
         }
     }
@@ -58,9 +62,19 @@ impl Network {
     /// Makes a forged proof.
     pub(super) async fn mangle(&self, proof: &Path, how: &str, out: &Path) -> Result<()> {
         let mut command = tokio::process::Command::new(&self.client);
-        command.arg("mangle").arg("--proof").arg(proof).args(["--how", how]).arg("--out").arg(out);
+        command
+            .arg("mangle")
+            .arg("--proof")
+            .arg(proof)
+            .args(["--how", how])
+            .arg("--out")
+            .arg(out);
         let output = command.output().await?;
-        ensure!(output.status.success(), "the forgery {how} failed: {}", String::from_utf8_lossy(&output.stdout));
+        ensure!(
+            output.status.success(),
+            "the forgery {how} failed: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         Ok(())
     }
 
@@ -69,7 +83,11 @@ impl Network {
         try_wait_until(&format!("a worker that proves {kind}"), WARM_WITHIN, async || {
             let worker = self.worker().await.map_err(|error| error.to_string())?;
             let kinds = worker["capabilities"].as_array().map_or(&[][..], Vec::as_slice);
-            if kinds.iter().any(|offer| offer["kind"] == kind) { Ok(()) } else { Err(worker.to_string()) }
+            if kinds.iter().any(|offer| offer["kind"] == kind) {
+                Ok(())
+            } else {
+                Err(worker.to_string())
+            }
         })
         .await?;
         Ok(())
@@ -83,9 +101,19 @@ impl Network {
 
     /// The newest request as operators see it.
     pub(super) async fn newest_request(&self) -> Result<Value> {
-        let page = self.cluster.json("/requests?limit=1").await.map_err(anyhow::Error::msg)?;
-        let id = page["requests"][0]["id"].as_str().context("there is no request")?.to_owned();
-        self.cluster.json(&format!("/requests/{id}")).await.map_err(anyhow::Error::msg)
+        let page = self
+            .cluster
+            .json("/requests?limit=1")
+            .await
+            .map_err(anyhow::Error::msg)?;
+        let id = page["requests"][0]["id"]
+            .as_str()
+            .context("there is no request")?
+            .to_owned();
+        self.cluster
+            .json(&format!("/requests/{id}"))
+            .await
+            .map_err(anyhow::Error::msg)
     }
 
     /// Waits until the worker reports progress of a proof in at least `percent`.
@@ -93,7 +121,11 @@ impl Network {
         let seen = try_wait_until(&format!("progress of {percent} %"), bound, async || {
             let worker = self.worker().await.map_err(|error| error.to_string())?;
             let work = worker["working_on"][0].clone();
-            if work["progress"]["percent"].as_f64().is_some_and(|now| now >= percent) { Ok(work) } else { Err(worker.to_string()) }
+            if work["progress"]["percent"].as_f64().is_some_and(|now| now >= percent) {
+                Ok(work)
+            } else {
+                Err(worker.to_string())
+            }
         })
         .await?;
         Ok(seen)
@@ -103,7 +135,11 @@ impl Network {
     pub(super) async fn wait_until_idle(&self, bound: Duration) -> Result<()> {
         try_wait_until("an idle worker", bound, async || {
             let worker = self.worker().await.map_err(|error| error.to_string())?;
-            if worker["working_on"].as_array().is_some_and(Vec::is_empty) { Ok(()) } else { Err(worker.to_string()) }
+            if worker["working_on"].as_array().is_some_and(Vec::is_empty) {
+                Ok(())
+            } else {
+                Err(worker.to_string())
+            }
         })
         .await?;
         Ok(())
@@ -122,12 +158,16 @@ impl Network {
 
 /// Processes of this name whose parent is `parent`.
 fn children_of(parent: u32, name: &str) -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|pid| {
         // "pid (name) state parent …": the name may hold anything, so the fields begin after its last bracket.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let Some((head, rest)) = stat.rsplit_once(')') else { return false };
+        let Some((head, rest)) = stat.rsplit_once(')') else {
+            return false;
+        };
         head.ends_with(name) && rest.split_whitespace().nth(1) == Some(parent.to_string().as_str())
     })
     .collect()

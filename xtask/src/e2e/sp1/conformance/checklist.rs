@@ -102,7 +102,9 @@ impl Checklist {
             }
             Err(panic) => {
                 let words = panic.downcast_ref::<String>().map(String::as_str);
-                let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+                let words = words
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("a panic");
                 println!("   FAIL: {words}");
                 row.failed.push(words.to_owned());
             }
@@ -127,7 +129,11 @@ impl Checklist {
                 "FAIL" => tally.failed += 1,
                 _ => tally.skipped += 1,
             }
-            println!("{mark:<5} {number:>2}  {:<46} {:>6.1} s  {shown}", title(number), row.took.as_secs_f64());
+            println!(
+                "{mark:<5} {number:>2}  {:<46} {:>6.1} s  {shown}",
+                title(number),
+                row.took.as_secs_f64()
+            );
         }
         tally
     }
@@ -142,7 +148,11 @@ fn verdict(number: usize, row: &Row) -> (&'static str, String) {
     match &row.needs {
         _ if !row.failed.is_empty() => ("FAIL", row.failed.join("; ")),
         Some(what) if MAY_NEED.contains(&number) => {
-            let seen = if shown.is_empty() { String::new() } else { format!("passed: {shown}; ") };
+            let seen = if shown.is_empty() {
+                String::new()
+            } else {
+                format!("passed: {shown}; ")
+            };
             ("needs", format!("{seen}needs {what}"))
         }
         Some(what) => ("FAIL", format!("needs {what}, which this row must not")),

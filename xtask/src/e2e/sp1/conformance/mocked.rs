@@ -36,7 +36,9 @@ pub(super) struct Mocked {
 
 impl Mocked {
     pub(super) async fn start(env: &Env, ledger: &Ledger) -> Result<Self> {
-        let modes: Vec<toml::Value> = ["core", "compressed", "plonk", "groth16"].map(toml::Value::from).to_vec();
+        let modes: Vec<toml::Value> = ["core", "compressed", "plonk", "groth16"]
+            .map(toml::Value::from)
+            .to_vec();
         let setup = Setup::default()
             .binaries(Binaries::in_folder(env.target(&Workspace::Main).join("debug")))
             .mock_prover(&["--system", SYSTEM])
@@ -47,7 +49,11 @@ impl Mocked {
         let mut cluster = Cluster::start(setup).await;
         cluster.add_worker(&[("slots", 4.into())]).await;
         cluster.wait_for_workers(1, Duration::from_mins(1)).await;
-        let mocked = Self { cluster, ledger: ledger.clone(), inputs: AtomicU64::new(0) };
+        let mocked = Self {
+            cluster,
+            ledger: ledger.clone(),
+            inputs: AtomicU64::new(0),
+        };
         mocked.register(&mocked.client()?, PROGRAM).await?;
         Ok(mocked)
     }
@@ -79,7 +85,11 @@ impl Mocked {
     /// A request as Reserved mode sends it, its input uploaded.
     pub(super) async fn base(&self, client: &Raw, script: &str) -> Result<wire::BaseBody> {
         let stdin_uri = client.upload(wire::STDIN, self.stdin(script)).await?;
-        Ok(wire::BaseBody { nonce: client.nonce().await?, stdin_uri, ..wire::base_body(now()) })
+        Ok(wire::BaseBody {
+            nonce: client.nonce().await?,
+            stdin_uri,
+            ..wire::base_body(now())
+        })
     }
 
     /// A request as Mainnet mode sends it after a simulation that it was told to skip, its input uploaded.
@@ -104,7 +114,10 @@ impl Mocked {
         // The first 16 bytes of a request's id on the wire are its id inside.
         let hex = hex::encode(id.get(..16).context("an id of 32 bytes")?);
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
-        self.cluster.json(&format!("/requests/{parts}")).await.map_err(anyhow::Error::msg)
+        self.cluster
+            .json(&format!("/requests/{parts}"))
+            .await
+            .map_err(anyhow::Error::msg)
     }
 
     /// Waits until the worker has nothing in hand.
@@ -112,7 +125,11 @@ impl Mocked {
         try_wait_until("an idle worker", SOON, async || {
             let page = self.cluster.json("/contemplants").await?;
             let work = page["workers"][0]["working_on"].as_array();
-            if work.is_some_and(Vec::is_empty) { Ok(()) } else { Err(page.to_string()) }
+            if work.is_some_and(Vec::is_empty) {
+                Ok(())
+            } else {
+                Err(page.to_string())
+            }
         })
         .await?;
         Ok(())
@@ -122,7 +139,9 @@ impl Mocked {
 /// What the network wants auction bodies to say.
 pub(super) async fn params(client: &Raw) -> Result<wire::Params> {
     let mode = wire::OneNumber { value: 2 };
-    Ok(client.call("/network.ProverNetwork/GetProofRequestParams", &mode).await?)
+    Ok(client
+        .call("/network.ProverNetwork/GetProofRequestParams", &mode)
+        .await?)
 }
 
 /// A program that the mock takes for one of this hash.

@@ -65,7 +65,10 @@ pub(super) struct Options<'a> {
 pub(super) fn run(env: &Env, options: Options<'_>) -> Result<()> {
     let releases = build(env, options)?;
     let tally = block_on(all(env, options, &releases))?;
-    println!("\n{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+    println!(
+        "\n{} passed, {} failed, {} skipped",
+        tally.passed, tally.failed, tally.skipped
+    );
     ensure!(tally.failed == 0, "{} rows failed", tally.failed);
     Ok(())
 }
@@ -79,7 +82,9 @@ pub(super) fn run_releases(env: &Env, options: Options<'_>) -> Result<()> {
         proofs(env, options, &folder, &ledger, &mut list, &["core"]).await;
         let stock = Stock::start(env, &folder, &ledger).await?;
         for (version, program) in &releases {
-            let shown = release::run(&stock, program, &guest(env)).await.with_context(|| format!("sp1-sdk {version}"))?;
+            let shown = release::run(&stock, program, &guest(env))
+                .await
+                .with_context(|| format!("sp1-sdk {version}"))?;
             println!("sp1-sdk {version}: {shown}");
         }
         stock.cluster.finish(END_WITHIN).await;
@@ -88,7 +93,10 @@ pub(super) fn run_releases(env: &Env, options: Options<'_>) -> Result<()> {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         tokio::select! {
             done = work => Ok(done),
@@ -99,10 +107,16 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
 
 /// Builds everything that runs; gives the programs of other releases.
 fn build<'a>(env: &Env, options: Options<'a>) -> Result<Vec<(&'a str, PathBuf)>> {
-    let packages = ["hierophant", "contemplant", "prover-mock"].map(|name| ["--package", name]).concat();
+    let packages = ["hierophant", "contemplant", "prover-mock"]
+        .map(|name| ["--package", name])
+        .concat();
     process::run(env.cargo(&Workspace::Main)?.args(["build", "--locked"]).args(packages))?;
     build_prover::build(env, "sp1")?;
-    options.sdks.iter().map(|version| Ok((version.as_str(), release::build(env, version)?))).collect()
+    options
+        .sdks
+        .iter()
+        .map(|version| Ok((version.as_str(), release::build(env, version)?)))
+        .collect()
 }
 
 async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> Tally {
@@ -121,7 +135,10 @@ async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> T
             Box::pin(bytes_rows(&mut mocked, options.long, &mut list)).await;
             mocked.cluster.finish(END_WITHIN).await;
         }
-        Err(error) => list.run(2, async { Err(error.context("the network with the mock")) }).await,
+        Err(error) => {
+            list.run(2, async { Err(error.context("the network with the mock")) })
+                .await
+        }
     }
     list.run(1, encrypted::encrypted(env)).await;
     match Stock::start(env, &folder, &ledger).await {
@@ -130,13 +147,18 @@ async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> T
             for (version, program) in releases {
                 let run = async {
                     let shown = release::run(&stock, program, &guest(env)).await;
-                    shown.map(|shown| format!("SDK {version}: {shown}")).with_context(|| format!("SDK {version}"))
+                    shown
+                        .map(|shown| format!("SDK {version}: {shown}"))
+                        .with_context(|| format!("SDK {version}"))
                 };
                 list.run(30, run).await;
             }
             stock.cluster.finish(END_WITHIN).await;
         }
-        Err(error) => list.run(17, async { Err(error.context("the network for the SDK")) }).await,
+        Err(error) => {
+            list.run(17, async { Err(error.context("the network for the SDK")) })
+                .await
+        }
     }
     list.run(40, async { statuses_known(&ledger) }).await;
     list.needs(49, "tokens for clients, which the door does not look at yet");
@@ -146,7 +168,11 @@ async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> T
 
 /// Where proofs are kept between runs.
 fn recordings(env: &Env) -> Result<PathBuf> {
-    let cache = env.tools().parent().context("the cache is a folder")?.join("sp1-conformance");
+    let cache = env
+        .tools()
+        .parent()
+        .context("the cache is a folder")?
+        .join("sp1-conformance");
     std::fs::create_dir_all(&cache).with_context(|| format!("could not create {}", cache.display()))?;
     // Names that an earlier run let go must hold again.
     match std::fs::remove_dir_all(cache.join("released")) {
@@ -240,7 +266,13 @@ async fn sdk_rows(stock: &mut Stock, long: bool, list: &mut Checklist) {
 fn statuses_known(ledger: &Ledger) -> Result<String> {
     let told = ledger.told();
     ensure!(told.status_replies > 0, "no status was asked for");
-    let known = told.statuses.iter().all(|(fulfillment, execution)| (1..=4).contains(fulfillment) && (1..=3).contains(execution));
+    let known = told
+        .statuses
+        .iter()
+        .all(|(fulfillment, execution)| (1..=4).contains(fulfillment) && (1..=3).contains(execution));
     ensure!(known, "these statuses left the server: {:?}", told.statuses);
-    Ok(format!("{} replies (fulfilment, execution): {:?}", told.status_replies, told.statuses))
+    Ok(format!(
+        "{} replies (fulfilment, execution): {:?}",
+        told.status_replies, told.statuses
+    ))
 }

@@ -63,9 +63,12 @@ impl Ledger {
         let mut told = self.0.lock().expect("no holder of the ledger panics");
         told.replies += 1;
         told.largest_bytes = told.largest_bytes.max(reply.len());
-        if method == STATUS && let Ok(status) = wire::StatusResponse::decode(reply) {
+        if method == STATUS
+            && let Ok(status) = wire::StatusResponse::decode(reply)
+        {
             told.status_replies += 1;
-            told.statuses.insert((status.fulfillment_status, status.execution_status));
+            told.statuses
+                .insert((status.fulfillment_status, status.execution_status));
         }
     }
 }
@@ -85,7 +88,10 @@ impl Raw {
     /// With the key of this byte repeated, on one connection for all calls.
     pub(super) fn new(url: &str, key: u8, ledger: &Ledger) -> Result<Self> {
         let channel = Endpoint::from_shared(url.to_owned())?.connect_lazy();
-        Ok(Self { channel: Some(channel), ..Self::per_call(url, key, ledger)? })
+        Ok(Self {
+            channel: Some(channel),
+            ..Self::per_call(url, key, ledger)?
+        })
     }
 
     /// The same with a connection for each call.
@@ -101,7 +107,10 @@ impl Raw {
 
     /// The same on this channel.
     pub(super) fn on(self, channel: Channel) -> Self {
-        Self { channel: Some(channel), ..self }
+        Self {
+            channel: Some(channel),
+            ..self
+        }
     }
 
     /// The 20 bytes of the account.
@@ -122,16 +131,28 @@ impl Raw {
         let channel = if let Some(channel) = &self.channel {
             channel.clone()
         } else {
-            let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|error| Status::internal(error.to_string()))?;
-            endpoint.connect().await.map_err(|error| Status::unavailable(error.to_string()))?
+            let endpoint =
+                Endpoint::from_shared(self.url.clone()).map_err(|error| Status::internal(error.to_string()))?;
+            endpoint
+                .connect()
+                .await
+                .map_err(|error| Status::unavailable(error.to_string()))?
         };
         let mut grpc = Grpc::new(channel);
-        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        grpc.ready()
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
         let path: PathAndQuery = method.parse().map_err(|_| Status::internal("no path"))?;
         let mut request = Request::new(message);
-        request.metadata_mut().insert("grpc-accept-encoding", "gzip,zstd".parse().expect("plain text"));
+        request
+            .metadata_mut()
+            .insert("grpc-accept-encoding", "gzip,zstd".parse().expect("plain text"));
         let reply = grpc.unary(request, path, AsBytes).await?;
-        if let Some(encoding) = reply.metadata().get("grpc-encoding").filter(|encoding| *encoding != "identity") {
+        if let Some(encoding) = reply
+            .metadata()
+            .get("grpc-encoding")
+            .filter(|encoding| *encoding != "identity")
+        {
             return Err(Status::data_loss(format!("the reply is compressed: {encoding:?}")));
         }
         let reply = reply.into_inner();
@@ -148,13 +169,28 @@ impl Raw {
     /// Signs a body with `v` added to the parity and sends it.
     pub(super) async fn signed(&self, method: &str, body: Vec<u8>, v: u8) -> Result<wire::SignedReply, Status> {
         let signature = self.sign(&body, v);
-        self.call(method, &wire::Envelope { format: 1, signature, body: Some(body) }).await
+        self.call(
+            method,
+            &wire::Envelope {
+                format: 1,
+                signature,
+                body: Some(body),
+            },
+        )
+        .await
     }
 
     /// Announces an artifact, signed as SDK 5.2 and later do.
     pub(super) async fn announce(&self, artifact_type: i32, v: u8) -> Result<wire::CreateArtifactResponse, Status> {
         let signature = self.sign(b"create_artifact", v);
-        self.call(CREATE_ARTIFACT, &wire::CreateArtifactRequest { signature, artifact_type }).await
+        self.call(
+            CREATE_ARTIFACT,
+            &wire::CreateArtifactRequest {
+                signature,
+                artifact_type,
+            },
+        )
+        .await
     }
 
     /// Puts bytes where a reply said.
@@ -167,7 +203,11 @@ impl Raw {
     /// Gets what is at a URL, with its headers.
     pub(super) async fn get(&self, url: &str) -> Result<(http::HeaderMap, Bytes)> {
         let response = self.http.get(url).send().await?;
-        ensure!(response.status().is_success(), "{url} was answered with {}", response.status());
+        ensure!(
+            response.status().is_success(),
+            "{url} was answered with {}",
+            response.status()
+        );
         let headers = response.headers().clone();
         Ok((headers, response.bytes().await?))
     }
@@ -180,7 +220,12 @@ impl Raw {
     }
 
     /// Registers a program, whatever it is, under a hash.
-    pub(super) async fn create_program(&self, vk_hash: &[u8], vk: &[u8], uri: &str) -> Result<wire::SignedReply, Status> {
+    pub(super) async fn create_program(
+        &self,
+        vk_hash: &[u8],
+        vk: &[u8],
+        uri: &str,
+    ) -> Result<wire::SignedReply, Status> {
         let body = wire::CreateProgramBody {
             nonce: self.nonce().await?,
             vk_hash: vk_hash.to_vec(),
@@ -191,13 +236,23 @@ impl Raw {
     }
 
     pub(super) async fn program(&self, vk_hash: &[u8]) -> Result<Option<wire::Program>, Status> {
-        let reply: wire::GetProgramResponse = self.call(GET_PROGRAM, &wire::OneBytes { value: vk_hash.to_vec() }).await?;
+        let reply: wire::GetProgramResponse = self
+            .call(
+                GET_PROGRAM,
+                &wire::OneBytes {
+                    value: vk_hash.to_vec(),
+                },
+            )
+            .await?;
         Ok(reply.program)
     }
 
     pub(super) async fn nonce(&self) -> Result<u64, Status> {
         let asked = wire::OneBytes { value: self.address() };
-        Ok(self.call::<wire::OneNumber>("/network.ProverNetwork/GetNonce", &asked).await?.value)
+        Ok(self
+            .call::<wire::OneNumber>("/network.ProverNetwork/GetNonce", &asked)
+            .await?
+            .value)
     }
 
     /// Asks for a proof and gives the request's id; the lengths that clients panic about are checked.
@@ -210,7 +265,11 @@ impl Raw {
         let reply = self.signed(REQUEST_PROOF, body, v).await?;
         let id = reply.body.unwrap_or_default().value;
         if reply.tx_hash.len() != 32 || id.len() != 32 {
-            let lengths = format!("tx_hash of {} and request_id of {} bytes", reply.tx_hash.len(), id.len());
+            let lengths = format!(
+                "tx_hash of {} and request_id of {} bytes",
+                reply.tx_hash.len(),
+                id.len()
+            );
             return Err(Status::data_loss(lengths));
         }
         Ok(id)
@@ -224,7 +283,11 @@ impl Raw {
     pub(super) async fn wait(&self, id: &[u8], bound: Duration) -> Result<wire::StatusResponse> {
         let ended = try_wait_until("the end of a request", bound, async || {
             let status = self.status(id).await.map_err(|error| error.to_string())?;
-            if status.fulfillment_status >= FULFILLED { Ok(status) } else { Err(format!("{status:?}")) }
+            if status.fulfillment_status >= FULFILLED {
+                Ok(status)
+            } else {
+                Err(format!("{status:?}"))
+            }
         });
         Ok(ended.await?)
     }
@@ -232,7 +295,10 @@ impl Raw {
     /// Polls until it is fulfilled and gives the status.
     pub(super) async fn wait_fulfilled(&self, id: &[u8], bound: Duration) -> Result<wire::StatusResponse> {
         let status = self.wait(id, bound).await?;
-        ensure!(status.fulfillment_status == FULFILLED, "the request was to be fulfilled: {status:?}");
+        ensure!(
+            status.fulfillment_status == FULFILLED,
+            "the request was to be fulfilled: {status:?}"
+        );
         Ok(status)
     }
 
@@ -261,14 +327,20 @@ impl Raw {
 
 /// Unix seconds.
 pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// The refusal must have this code; its text is given back.
 pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code) -> Result<String> {
     match answer {
         Err(status) if status.code() == code => Ok(status.message().to_owned()),
-        Err(status) => bail!("the refusal was to be {code:?}, not {:?}: {}", status.code(), status.message()),
+        Err(status) => bail!(
+            "the refusal was to be {code:?}, not {:?}: {}",
+            status.code(),
+            status.message()
+        ),
         Ok(reply) => bail!("it was to be refused with {code:?}, and was answered: {reply:?}"),
     }
 }

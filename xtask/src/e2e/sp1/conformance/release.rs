@@ -21,23 +21,38 @@ pub(super) fn build(env: &Env, version: &str) -> Result<PathBuf> {
     let folder = env.root().join("provers").join(FOLDER);
     let known = releases(&folder)?;
     if !known.iter().any(|name| name == version) {
-        bail!("there is no client of sp1-sdk {version}: choose one of {}", known.join(", "));
+        bail!(
+            "there is no client of sp1-sdk {version}: choose one of {}",
+            known.join(", ")
+        );
     }
     let workspace = Workspace::Prover(format!("{FOLDER}/{version}"));
     let mut cargo = env.cargo(&workspace)?;
     let target = target(env, version);
-    process::run(cargo.env("CARGO_TARGET_DIR", &target).args(["build", "--locked", "--release"]))?;
+    process::run(
+        cargo
+            .env("CARGO_TARGET_DIR", &target)
+            .args(["build", "--locked", "--release"]),
+    )?;
     Ok(target.join("release").join(PROGRAM))
 }
 
 /// Lets it register, ask, look and verify in both modes.
 pub(super) async fn run(stock: &Stock, program: &Path, elf: &Path) -> Result<String> {
     let mut command = Command::new(program);
-    command.arg(stock.cluster.grpc_url()).arg(elf).arg(replay::NUMBER.to_string()).kill_on_drop(true);
+    command
+        .arg(stock.cluster.grpc_url())
+        .arg(elf)
+        .arg(replay::NUMBER.to_string())
+        .kill_on_drop(true);
     let output = command.output().await?;
     let said = String::from_utf8_lossy(&output.stdout);
     print!("{said}");
-    ensure!(output.status.success(), "it failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    ensure!(
+        output.status.success(),
+        "it failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     for mode in ["Mainnet", "Reserved"] {
         for step in ["registered", "requested", "details decoded", "verified"] {
             ensure!(said.contains(&format!("{mode}: {step}")), "{mode} lacks {step:?}");
@@ -54,8 +69,12 @@ fn target(env: &Env, version: &str) -> PathBuf {
 
 fn releases(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("could not list {}", folder.display()))?;
-    let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().join("Cargo.toml").is_file());
-    let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let folders = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join("Cargo.toml").is_file());
+    let mut names: Vec<String> = folders
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     Ok(names)
 }

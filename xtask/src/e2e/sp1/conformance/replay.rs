@@ -38,7 +38,10 @@ const JOBS: u32 = 16;
 
 /// Serves until the host closes the pipe.
 pub(super) fn run(folder: &Path) -> Result<()> {
-    serve(Replay { folder: folder.to_owned() }).context("the prover protocol failed")
+    serve(Replay {
+        folder: folder.to_owned(),
+    })
+    .context("the prover protocol failed")
 }
 
 /// Where the proof of a kind is recorded.
@@ -60,7 +63,11 @@ struct Replay {
 
 impl Prover for Replay {
     fn hello(&self, _hello: &Hello) -> Result<HelloReply, Failure> {
-        let kind = |name: &str| Kind { name: name.to_owned(), memory_bytes: 1 << 20, ..Kind::default() };
+        let kind = |name: &str| Kind {
+            name: name.to_owned(),
+            memory_bytes: 1 << 20,
+            ..Kind::default()
+        };
         Ok(HelloReply {
             name: "prover-replay".to_owned(),
             calls: ["prove", "cancel"].map(String::from).to_vec(),
@@ -97,7 +104,10 @@ impl Prover for Replay {
             ..Record::default()
         };
         let outputs = vec![job.output("proof", proof)?, job.output("public_values", public_values)?];
-        Ok(ProveReply { outputs, record: Some(record) })
+        Ok(ProveReply {
+            outputs,
+            record: Some(record),
+        })
     }
 }
 
@@ -132,7 +142,10 @@ fn is_recorded_input(stdin: &[u8]) -> bool {
 /// The name in an input after `hold:`.
 fn held(stdin: &[u8]) -> Option<String> {
     let start = stdin.windows(HOLD.len()).position(|bytes| bytes == HOLD)? + HOLD.len();
-    let name = stdin[start..].iter().take(NAME_BYTES_MAX).take_while(|byte| byte.is_ascii_alphanumeric());
+    let name = stdin[start..]
+        .iter()
+        .take(NAME_BYTES_MAX)
+        .take_while(|byte| byte.is_ascii_alphanumeric());
     Some(name.map(|&byte| char::from(byte)).collect())
 }
 

@@ -43,9 +43,16 @@ impl Stock {
         let mut replay = Table::new();
         let own = std::env::current_exe()?.to_string_lossy().into_owned();
         replay.insert("executable".to_owned(), own.into());
-        let arguments = ["e2e", "sp1", "--replay-prover", &folder.to_string_lossy()].map(toml::Value::from).to_vec();
+        let arguments = ["e2e", "sp1", "--replay-prover", &folder.to_string_lossy()]
+            .map(toml::Value::from)
+            .to_vec();
         replay.insert("args".to_owned(), arguments.into());
-        cluster.add_worker(&[("provers", vec![toml::Value::Table(replay)].into()), ("slots", SLOTS.into())]).await;
+        cluster
+            .add_worker(&[
+                ("provers", vec![toml::Value::Table(replay)].into()),
+                ("slots", SLOTS.into()),
+            ])
+            .await;
         cluster.wait_for_workers(1, Duration::from_mins(1)).await;
         Ok(Self {
             cluster,
@@ -88,7 +95,11 @@ impl Stock {
 
     /// What the SDK decodes of a request's details.
     pub(super) async fn details(&self, id: &str, network: &str) -> Result<Details> {
-        let events = self.client("fibonacci").with(&["--network", network, "--details", id]).run().await?;
+        let events = self
+            .client("fibonacci")
+            .with(&["--network", network, "--details", id])
+            .run()
+            .await?;
         let event = event(&events, "details")?;
         Ok(Details(event["details"].clone()))
     }
@@ -109,7 +120,10 @@ impl Stock {
 pub(super) fn with_light(env: &Env, setup: Setup) -> Setup {
     let mut light = Table::new();
     light.insert("system".to_owned(), "sp1".into());
-    light.insert("executable".to_owned(), env.prover_executable("sp1").to_string_lossy().into_owned().into());
+    light.insert(
+        "executable".to_owned(),
+        env.prover_executable("sp1").to_string_lossy().into_owned().into(),
+    );
     setup
         .binaries(Binaries::in_folder(env.target(&Workspace::Main).join("debug")))
         .coordinator("provers", vec![toml::Value::Table(light)])
@@ -118,12 +132,16 @@ pub(super) fn with_light(env: &Env, setup: Setup) -> Setup {
 
 /// The client on the SDK that the provers are built with.
 pub(super) fn client_program(env: &Env) -> PathBuf {
-    env.target(&Workspace::Prover("sp1".to_owned())).join("release/sp1-client")
+    env.target(&Workspace::Prover("sp1".to_owned()))
+        .join("release/sp1-client")
 }
 
 /// The first event of a name.
 pub(super) fn event<'a>(events: &'a [Value], name: &str) -> Result<&'a Value> {
-    events.iter().find(|event| event["event"] == name).with_context(|| format!("the client said no {name:?}"))
+    events
+        .iter()
+        .find(|event| event["event"] == name)
+        .with_context(|| format!("the client said no {name:?}"))
 }
 
 /// The id of the request that a client made.
@@ -139,7 +157,10 @@ pub(super) fn id_bytes(id: &str) -> Result<Vec<u8>> {
 /// The client's own verify must have accepted the proof.
 pub(super) fn verified(events: &[Value]) -> Result<()> {
     let event = event(events, "verified")?;
-    ensure!(event["public_values_bytes"] == 12, "public values of another program: {event}");
+    ensure!(
+        event["public_values_bytes"] == 12,
+        "public values of another program: {event}"
+    );
     Ok(())
 }
 
@@ -151,7 +172,11 @@ impl Details {
     /// The field must be this: a number, or the SDK's name of it.
     pub(super) fn expect(&self, field: &str, number: u64, name: &str) -> Result<()> {
         let found = self.field(field).with_context(|| format!("no {field} in {}", self.0))?;
-        ensure!(found == number.to_string() || found == name, "{field} was to be {number}, not {found}: {}", self.0);
+        ensure!(
+            found == number.to_string() || found == name,
+            "{field} was to be {number}, not {found}: {}",
+            self.0
+        );
         Ok(())
     }
 
@@ -174,10 +199,14 @@ mod tests {
 
     #[test]
     fn details_are_read_from_both_forms() {
-        let text = Details("ProofRequest { cycle_limit: 18446744073709551615, execution_status: Unexecutable, error: 1 }".into());
+        let text = Details(
+            "ProofRequest { cycle_limit: 18446744073709551615, execution_status: Unexecutable, error: 1 }".into(),
+        );
         text.expect("cycle_limit", u64::MAX, "").unwrap();
         text.expect("execution_status", 3, "Unexecutable").unwrap();
         assert!(text.expect("execution_status", 2, "Executed").is_err());
-        Details(serde_json::json!({"execution_status": 3})).expect("execution_status", 3, "Unexecutable").unwrap();
+        Details(serde_json::json!({"execution_status": 3}))
+            .expect("execution_status", 3, "Unexecutable")
+            .unwrap();
     }
 }

@@ -72,7 +72,11 @@ impl Tap {
                 });
             }
         });
-        Ok(Self { address, shared, acceptor })
+        Ok(Self {
+            address,
+            shared,
+            acceptor,
+        })
     }
 
     pub(super) fn url(&self) -> String {
@@ -87,7 +91,12 @@ impl Tap {
     /// The calls of a method so far.
     pub(super) fn calls(&self, method: &str) -> Vec<Call> {
         let shared = self.shared.lock().expect("no holder panics");
-        shared.calls.iter().filter(|call| call.method.ends_with(method)).cloned().collect()
+        shared
+            .calls
+            .iter()
+            .filter(|call| call.method.ends_with(method))
+            .cloned()
+            .collect()
     }
 }
 
@@ -100,7 +109,12 @@ impl Drop for Tap {
 type Reply = Response<http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>>;
 
 /// An error resets the call's stream, which clients see as a broken connection.
-async fn forward(request: Request<Incoming>, target: SocketAddr, shared: Arc<Mutex<Shared>>, ledger: Ledger) -> Result<Reply> {
+async fn forward(
+    request: Request<Incoming>,
+    target: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+    ledger: Ledger,
+) -> Result<Reply> {
     let (mut head, body) = request.into_parts();
     let method = head.uri.path().to_owned();
     let message = body.collect().await?.to_bytes();
@@ -114,7 +128,9 @@ async fn forward(request: Request<Incoming>, target: SocketAddr, shared: Arc<Mut
     let upstream = TokioIo::new(TcpStream::connect(target).await?);
     let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), upstream).await?;
     let connection = tokio::spawn(connection);
-    let answered = sender.send_request(Request::from_parts(head, Full::new(Bytes::from(sent)))).await?;
+    let answered = sender
+        .send_request(Request::from_parts(head, Full::new(Bytes::from(sent))))
+        .await?;
     let (head, body) = answered.into_parts();
     let collected = body.collect().await?;
     connection.abort();
@@ -125,7 +141,11 @@ async fn forward(request: Request<Incoming>, target: SocketAddr, shared: Arc<Mut
     if let Some(reply) = &reply {
         ledger.write(&method, reply);
     }
-    let call = Call { method, message: message.slice(PREFIX_BYTES.min(message.len())..), reply };
+    let call = Call {
+        method,
+        message: message.slice(PREFIX_BYTES.min(message.len())..),
+        reply,
+    };
     shared.lock().expect("no holder panics").calls.push(call);
     anyhow::ensure!(!lost, "the reply is to be lost");
     let trailers = async move { trailers.map(Ok) };
@@ -135,8 +155,15 @@ async fn forward(request: Request<Incoming>, target: SocketAddr, shared: Arc<Mut
 
 fn take_harm(shared: &Mutex<Shared>, method: &str) -> Option<Harm> {
     let mut shared = shared.lock().expect("no holder panics");
-    let meant = shared.harm.as_ref().is_some_and(|(harmed, _)| method.ends_with(harmed.as_str()));
-    if meant { shared.harm.take().map(|(_, harm)| harm) } else { None }
+    let meant = shared
+        .harm
+        .as_ref()
+        .is_some_and(|(harmed, _)| method.ends_with(harmed.as_str()));
+    if meant {
+        shared.harm.take().map(|(_, harm)| harm)
+    } else {
+        None
+    }
 }
 
 /// The id in a reply to RequestProof.

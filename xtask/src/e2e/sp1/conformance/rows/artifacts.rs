@@ -21,9 +21,14 @@ const KNOWN_SIGNATURE: &str = "c501daa290f875e4057153155e7d3810ba316173c9a420f30
 pub(in super::super) async fn double_offset(mocked: &Mocked) -> Result<String> {
     let client = mocked.client()?;
     let known = hex::decode(KNOWN_SIGNATURE)?;
-    ensure!(client.sign(b"create_artifact", 54) == known, "our signature is not the published vector");
+    ensure!(
+        client.sign(b"create_artifact", 54) == known,
+        "our signature is not the published vector"
+    );
     let requester = requester_of_upload(mocked, &client, 54).await?;
-    Ok(format!("signature of the published vector; the upload and GetNonce's address are both 0x{requester}"))
+    Ok(format!(
+        "signature of the published vector; the upload and GetNonce's address are both 0x{requester}"
+    ))
 }
 
 /// Row 7: releases before 5.2.
@@ -38,10 +43,20 @@ pub(in super::super) async fn plain_offset(mocked: &Mocked) -> Result<String> {
 async fn requester_of_upload(mocked: &Mocked, client: &Raw, v: u8) -> Result<String> {
     let made = client.announce(wire::STDIN, v).await?;
     client.put(&made.artifact_presigned_url, mocked.stdin("")).await?;
-    let body = wire::BaseBody { stdin_uri: made.artifact_uri, ..mocked.base(client, "").await? };
-    let id = client.request(&body).await.context("the upload was taken for somebody else's")?;
+    let body = wire::BaseBody {
+        stdin_uri: made.artifact_uri,
+        ..mocked.base(client, "").await?
+    };
+    let id = client
+        .request(&body)
+        .await
+        .context("the upload was taken for somebody else's")?;
     let requester = client.details(&id).await?.requester;
-    ensure!(requester == client.address(), "the requester is {}", hex::encode(requester));
+    ensure!(
+        requester == client.address(),
+        "the requester is {}",
+        hex::encode(requester)
+    );
     client.wait_fulfilled(&id, SOON).await?;
     Ok(hex::encode(requester))
 }
@@ -59,11 +74,20 @@ pub(in super::super) async fn large(mocked: &Mocked) -> Result<String> {
             .header(http::header::CONTENT_LENGTH, GIB)
             .body(reqwest::Body::wrap_stream(futures::stream::iter(chunks)))
             .build()?;
-        ensure!(!put.headers().contains_key(http::header::CONTENT_TYPE), "a Content-Type was set");
+        ensure!(
+            !put.headers().contains_key(http::header::CONTENT_TYPE),
+            "a Content-Type was set"
+        );
         let status = reqwest::Client::new().execute(put).await?.status();
-        ensure!(status.is_success(), "the {turn} PUT of 1 GiB was answered with {status}");
+        ensure!(
+            status.is_success(),
+            "the {turn} PUT of 1 GiB was answered with {status}"
+        );
     }
-    Ok(format!("1 GiB without Content-Type, twice to the same URL, in {:.1} s", started.elapsed().as_secs_f64()))
+    Ok(format!(
+        "1 GiB without Content-Type, twice to the same URL, in {:.1} s",
+        started.elapsed().as_secs_f64()
+    ))
 }
 
 /// Row 10.
@@ -76,16 +100,24 @@ pub(in super::super) async fn interrupted(mocked: &Mocked) -> Result<String> {
     let half = &body[..body.len() / 2];
     let mut connection = TcpStream::connect(&authority).await?;
     let path = url.path_and_query().context("a path")?;
-    let head = format!("PUT {path} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     connection.write_all(&[head.as_bytes(), half].concat()).await?;
     connection.shutdown().await?;
     drop(connection);
-    let wish = wire::BaseBody { stdin_uri: made.artifact_uri, ..mocked.base(&client, "").await? };
+    let wish = wire::BaseBody {
+        stdin_uri: made.artifact_uri,
+        ..mocked.base(&client, "").await?
+    };
     let why = refused(client.request(&wish).await, Code::FailedPrecondition).context("the half upload")?;
     client.put(&made.artifact_presigned_url, body).await?;
     let id = client.request(&wish).await?;
     client.wait_fulfilled(&id, SOON).await?;
-    Ok(format!("half an upload is none (\"{why:.60}…\"); the whole one to the same URL is proved"))
+    Ok(format!(
+        "half an upload is none (\"{why:.60}…\"); the whole one to the same URL is proved"
+    ))
 }
 
 /// Row 11.
@@ -96,19 +128,47 @@ pub(in super::super) async fn types(mocked: &Mocked) -> Result<String> {
     }
     let made = client.announce(wire::PRIVATE_STDIN, 54).await?;
     client.put(&made.artifact_presigned_url, mocked.stdin("")).await?;
-    ensure!(client.get(&made.artifact_presigned_url).await.is_err(), "the upload's URL gives the private input back");
-    let body = wire::BaseBody { stdin_private: true, stdin_uri: made.artifact_uri, ..mocked.base(&client, "").await? };
+    ensure!(
+        client.get(&made.artifact_presigned_url).await.is_err(),
+        "the upload's URL gives the private input back"
+    );
+    let body = wire::BaseBody {
+        stdin_private: true,
+        stdin_uri: made.artifact_uri,
+        ..mocked.base(&client, "").await?
+    };
     let id = client.request(&body).await?;
     client.wait_fulfilled(&id, SOON).await?;
-    let filter = wire::Filter { requester: Some(client.address()), ..wire::Filter::default() };
+    let filter = wire::Filter {
+        requester: Some(client.address()),
+        ..wire::Filter::default()
+    };
     let listing = client.send(LIST, filter.encode_to_vec()).await?;
-    let details = client.send(DETAILS, wire::OneBytes { value: id.clone() }.encode_to_vec()).await?;
-    let operators = mocked.cluster.json("/requests?limit=100").await.map_err(anyhow::Error::msg)?.to_string();
+    let details = client
+        .send(DETAILS, wire::OneBytes { value: id.clone() }.encode_to_vec())
+        .await?;
+    let operators = mocked
+        .cluster
+        .json("/requests?limit=100")
+        .await
+        .map_err(anyhow::Error::msg)?
+        .to_string();
     let one = mocked.seen_by_operators(&id).await?.to_string();
     let path = made.artifact_presigned_url.split('?').next().unwrap_or_default();
-    for (what, seen) in [("listing", &listing[..]), ("details", &details), ("operators' list", operators.as_bytes()), ("operators' page", one.as_bytes())] {
+    for (what, seen) in [
+        ("listing", &listing[..]),
+        ("details", &details),
+        ("operators' list", operators.as_bytes()),
+        ("operators' page", one.as_bytes()),
+    ] {
         let text = String::from_utf8_lossy(seen);
-        ensure!(!text.contains(path) && !text.contains("http://"), "the {what} has a URL: {text:?}");
+        ensure!(
+            !text.contains(path) && !text.contains("http://"),
+            "the {what} has a URL: {text:?}"
+        );
     }
-    Ok("1, 2 and 7 taken; no URL in listing, details and operators' pages; the upload's URL gives nothing back".to_owned())
+    Ok(
+        "1, 2 and 7 taken; no URL in listing, details and operators' pages; the upload's URL gives nothing back"
+            .to_owned(),
+    )
 }

@@ -32,12 +32,19 @@ pub(in super::super) async fn one_url(mocked: &Mocked) -> Result<String> {
     let client = mocked.client()?;
     client.announce(wire::STDIN, 54).await?;
     client.nonce().await?;
-    Ok("CreateArtifact and GetNonce on one connection, asked with gzip and zstd accepted, answered uncompressed".to_owned())
+    Ok(
+        "CreateArtifact and GetNonce on one connection, asked with gzip and zstd accepted, answered uncompressed"
+            .to_owned(),
+    )
 }
 
 /// Row 3: a channel as the SDK sets it up, idle for a while; the next call must go over the same connection.
 pub(in super::super) async fn idle(mocked: &Mocked, long: bool) -> Result<String> {
-    let idle = if long { Duration::from_mins(10) } else { Duration::from_mins(1) };
+    let idle = if long {
+        Duration::from_mins(10)
+    } else {
+        Duration::from_mins(1)
+    };
     let connections = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&connections);
     let address = mocked.cluster.grpc_proxy().address();
@@ -56,34 +63,59 @@ pub(in super::super) async fn idle(mocked: &Mocked, long: bool) -> Result<String
     tokio::time::sleep(idle).await;
     client.nonce().await?;
     let connections = connections.load(Ordering::SeqCst);
-    ensure!(connections == 1, "the idle connection was lost: {connections} were made");
-    let form = if long { "" } else { " (short form: --long takes 10 minutes)" };
-    Ok(format!("{} s idle with the SDK's pings every 15 s, next call on the same connection{form}", idle.as_secs()))
+    ensure!(
+        connections == 1,
+        "the idle connection was lost: {connections} were made"
+    );
+    let form = if long {
+        ""
+    } else {
+        " (short form: --long takes 10 minutes)"
+    };
+    Ok(format!(
+        "{} s idle with the SDK's pings every 15 s, next call on the same connection{form}",
+        idle.as_secs()
+    ))
 }
 
 /// Row 4: a connection for each call, as SDK 5.2.4 and 6.1.0 have it.
 pub(in super::super) async fn connection_per_call(mocked: &mut Mocked, long: bool) -> Result<String> {
     let client = mocked.client()?;
-    let id = client.request(&mocked.base(&client, "prove_ms=10000000").await?).await?;
+    let id = client
+        .request(&mocked.base(&client, "prove_ms=10000000").await?)
+        .await?;
     let poller = Raw::per_call(&mocked.cluster.grpc_url(), 1, &mocked.ledger)?;
     let coordinator = mocked.cluster.coordinator().process().pid();
     let before = open_files(coordinator);
     for poll in 0..POLLS_OF_AN_HOUR {
         let status = poller.status(&id).await?;
-        ensure!(status.fulfillment_status == ASSIGNED, "poll {poll} was answered {status:?}");
+        ensure!(
+            status.fulfillment_status == ASSIGNED,
+            "poll {poll} was answered {status:?}"
+        );
         if long {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
     let after = try_wait_until("the end of the pollers' connections", SOON, async || {
         let now = open_files(coordinator);
-        if now <= before + SOCKETS_BESIDE { Ok(now) } else { Err(format!("{now} files open, {before} before")) }
+        if now <= before + SOCKETS_BESIDE {
+            Ok(now)
+        } else {
+            Err(format!("{now} files open, {before} before"))
+        }
     })
     .await?;
     client.cancel(&id).await?;
     mocked.wait_until_idle().await?;
-    let form = if long { "in an hour" } else { "as fast as they go (short form: --long takes an hour)" };
-    Ok(format!("{POLLS_OF_AN_HOUR} polls, a connection each, {form}; the coordinator's open files: {before} before, {after} after"))
+    let form = if long {
+        "in an hour"
+    } else {
+        "as fast as they go (short form: --long takes an hour)"
+    };
+    Ok(format!(
+        "{POLLS_OF_AN_HOUR} polls, a connection each, {form}; the coordinator's open files: {before} before, {after} after"
+    ))
 }
 
 /// Open files of a process, sockets among them.

@@ -53,8 +53,15 @@ pub(in super::super) async fn proposer(mocked: &Mocked) -> Result<String> {
     let mut shown = Vec::new();
     for strategy in STRATEGIES {
         let client = Raw::per_call(&mocked.cluster.grpc_url(), 48, &mocked.ledger)?;
-        let proposer = Proposer { mocked, client, strategy };
-        let story = proposer.propose().await.with_context(|| format!("strategy {strategy}"))?;
+        let proposer = Proposer {
+            mocked,
+            client,
+            strategy,
+        };
+        let story = proposer
+            .propose()
+            .await
+            .with_context(|| format!("strategy {strategy}"))?;
         let mut proved = story.proved.clone();
         proved.sort_unstable();
         ensure!(proved == [(1, 2), (3, 4), (5, 6)], "the ranges are {proved:?}");
@@ -64,13 +71,19 @@ pub(in super::super) async fn proposer(mocked: &Mocked) -> Result<String> {
         shown.push(name);
     }
     let both = shown.join(" and ");
-    Ok(format!("{both}: unexecutable range split, unfulfillable one asked again, cancelled one left, aggregated; by the mock"))
+    Ok(format!(
+        "{both}: unexecutable range split, unfulfillable one asked again, cancelled one left, aggregated; by the mock"
+    ))
 }
 
 impl Proposer<'_> {
     async fn propose(&self) -> Result<Story> {
         let mut story = Story::default();
-        let range = |first, last| Range { first, last, failures: 0 };
+        let range = |first, last| Range {
+            first,
+            last,
+            failures: 0,
+        };
         // The first is too large for its program; the prover of the second breaks down at first.
         let mut open = vec![range(1, 4), range(5, 6)];
         while let Some(range) = open.pop() {
@@ -82,12 +95,23 @@ impl Proposer<'_> {
                 (UNFULFILLABLE, UNEXECUTABLE) => {
                     story.splits += 1;
                     let middle = u64::midpoint(range.first, range.last);
-                    open.push(Range { last: middle, failures: 0, ..range });
-                    open.push(Range { first: middle + 1, failures: 0, ..range });
+                    open.push(Range {
+                        last: middle,
+                        failures: 0,
+                        ..range
+                    });
+                    open.push(Range {
+                        first: middle + 1,
+                        failures: 0,
+                        ..range
+                    });
                 }
                 (UNFULFILLABLE, _) if range.failures < FAILURES_MAX => {
                     story.repeats += 1;
-                    open.push(Range { failures: range.failures + 1, ..range });
+                    open.push(Range {
+                        failures: range.failures + 1,
+                        ..range
+                    });
                 }
                 other => bail!("range {range:?} ended as {other:?}"),
             }
@@ -103,7 +127,10 @@ impl Proposer<'_> {
         let id = self.submit("prove_ms=10000000", RANGE_MODE).await?;
         bounded(self.client.cancel(&id)).await?;
         let ended = self.poll(&id).await?;
-        ensure!(ended.0 == UNFULFILLABLE && ended.1 != UNEXECUTABLE, "the cancelled request ended as {ended:?}");
+        ensure!(
+            ended.0 == UNFULFILLABLE && ended.1 != UNEXECUTABLE,
+            "the cancelled request ended as {ended:?}"
+        );
         self.mocked.wait_until_idle().await
     }
 
@@ -111,10 +138,18 @@ impl Proposer<'_> {
         if self.strategy == 1 {
             let body = self.mocked.base(&self.client, script).await?;
             // Its own limits, without a simulation.
-            let body = wire::BaseBody { mode, cycle_limit: 1_000_000_000_000, gas_limit: 1_000_000_000_000, ..body };
+            let body = wire::BaseBody {
+                mode,
+                cycle_limit: 1_000_000_000_000,
+                gas_limit: 1_000_000_000_000,
+                ..body
+            };
             return bounded(self.client.request(&body)).await;
         }
-        let body = wire::AuctionBody { mode, ..self.mocked.auction(&self.client, script).await? };
+        let body = wire::AuctionBody {
+            mode,
+            ..self.mocked.auction(&self.client, script).await?
+        };
         bounded(self.client.request(&body)).await
     }
 
@@ -123,13 +158,30 @@ impl Proposer<'_> {
         let started = now();
         loop {
             let status = bounded(self.client.status(id)).await?;
-            ensure!(status.deadline >= now(), "it would take the request for timed out: {status:?}");
-            let details = bounded(async { self.client.details(id).await.map_err(|error| tonic::Status::internal(format!("{error:#}"))) }).await?;
-            ensure!(details.created_at > 0 && details.created_at <= now(), "created_at is {}", details.created_at);
+            ensure!(
+                status.deadline >= now(),
+                "it would take the request for timed out: {status:?}"
+            );
+            let details = bounded(async {
+                self.client
+                    .details(id)
+                    .await
+                    .map_err(|error| tonic::Status::internal(format!("{error:#}")))
+            })
+            .await?;
+            ensure!(
+                details.created_at > 0 && details.created_at <= now(),
+                "created_at is {}",
+                details.created_at
+            );
             let untaken = details.fulfillment_status < 2 && now() > details.created_at + AUCTION_TIMEOUT_SECS;
             ensure!(!untaken, "it would cancel: nobody has taken the request");
             if status.fulfillment_status >= FULFILLED {
-                if let Some(url) = status.proof_uri.as_ref().filter(|_| status.fulfillment_status == FULFILLED) {
+                if let Some(url) = status
+                    .proof_uri
+                    .as_ref()
+                    .filter(|_| status.fulfillment_status == FULFILLED)
+                {
                     self.client.get(url).await?;
                 }
                 return Ok((status.fulfillment_status, status.execution_status));
@@ -144,9 +196,15 @@ fn script_of(range: Range) -> String {
     if range.last - range.first >= BLOCKS_MAX {
         return "exit_code=1".to_owned();
     }
-    if range.first == 5 && range.failures == 0 { "crash=kill".to_owned() } else { String::new() }
+    if range.first == 5 && range.failures == 0 {
+        "crash=kill".to_owned()
+    } else {
+        String::new()
+    }
 }
 
 async fn bounded<T>(call: impl Future<Output = Result<T, tonic::Status>>) -> Result<T> {
-    Ok(tokio::time::timeout(CALL_WITHIN, call).await.context("the call hung")??)
+    Ok(tokio::time::timeout(CALL_WITHIN, call)
+        .await
+        .context("the call hung")??)
 }

@@ -30,7 +30,12 @@ const ASK: [&str; 5] = ["--mode", "core", "--network", "auction", "--submit-only
 pub(in super::super) async fn plain(stock: &Stock) -> Result<String> {
     let url = stock.cluster.grpc_url();
     for url in [url.clone(), format!("{url}/")] {
-        let events = stock.recorded(&url, None).with(&ASK).run().await.with_context(|| url.clone())?;
+        let events = stock
+            .recorded(&url, None)
+            .with(&ASK)
+            .run()
+            .await
+            .with_context(|| url.clone())?;
         stock::event(&events, "requested")?;
     }
     Ok("the SDK over http, with and without a slash".to_owned())
@@ -51,7 +56,9 @@ pub(in super::super) async fn encrypted(env: &Env) -> Result<String> {
     let secure = cluster.grpc_url().replace("http://", "https://");
     let elf = env.root().join("guests/sp1/elf/fibonacci.elf");
     for url in [secure.clone(), format!("{secure}/")] {
-        let client = Client::new(&stock::client_program(env), &url, &elf).with(&["--stdin-u32", "1"]).with(&ASK);
+        let client = Client::new(&stock::client_program(env), &url, &elf)
+            .with(&["--stdin-u32", "1"])
+            .with(&ASK);
         let client = client.variable("SSL_CERT_FILE", &path("authority.pem"));
         let events = client.run().await.with_context(|| url.clone())?;
         stock::event(&events, "requested")?;
@@ -102,9 +109,13 @@ async fn plain_proxy(authority: &CertificateDer<'static>) -> Result<(SocketAddr,
             let (connector, target) = (connector.clone(), *seen.borrow());
             tokio::spawn(async move {
                 let Some(target) = target else { return };
-                let Ok(server) = TcpStream::connect(target).await else { return };
+                let Ok(server) = TcpStream::connect(target).await else {
+                    return;
+                };
                 let name = ServerName::from(target.ip());
-                let Ok(mut server) = connector.connect(name, server).await else { return };
+                let Ok(mut server) = connector.connect(name, server).await else {
+                    return;
+                };
                 // Either side may end the connection as it likes.
                 let _ = copy_bidirectional(&mut client, &mut server).await;
             });

@@ -17,7 +17,10 @@ pub(in super::super) async fn unknown(mocked: &Mocked) -> Result<String> {
     refused(client.program(&[12; 32]).await, Code::NotFound)?;
     mocked.register(&client, 12).await?;
     let found = client.program(&[12; 32]).await?.context("a program")?;
-    ensure!(found.vk_hash == [12; 32] && found.owner == client.address(), "the program is {found:?}");
+    ensure!(
+        found.vk_hash == [12; 32] && found.owner == client.address(),
+        "the program is {found:?}"
+    );
     Ok("NotFound, then registered, then found".to_owned())
 }
 
@@ -32,7 +35,10 @@ pub(in super::super) async fn again(mocked: &Mocked) -> Result<String> {
 pub(in super::super) async fn another_elf(mocked: &Mocked) -> Result<String> {
     let client = mocked.client()?;
     let uri = client.upload(wire::PROGRAM, program(0x16)).await?;
-    let why = refused(client.create_program(&[0x15; 32], &[0x15; 104], &uri).await, Code::InvalidArgument)?;
+    let why = refused(
+        client.create_program(&[0x15; 32], &[0x15; 104], &uri).await,
+        Code::InvalidArgument,
+    )?;
     refused(client.program(&[0x15; 32]).await, Code::NotFound)?;
     Ok(format!("refused: \"{why:.80}\""))
 }
