@@ -137,7 +137,7 @@ async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> T
         }
         Err(error) => {
             list.run(2, async { Err(error.context("the network with the mock")) })
-                .await
+                .await;
         }
     }
     list.run(1, encrypted::encrypted(env)).await;
@@ -157,7 +157,7 @@ async fn all(env: &Env, options: Options<'_>, releases: &[(&str, PathBuf)]) -> T
         }
         Err(error) => {
             list.run(17, async { Err(error.context("the network for the SDK")) })
-                .await
+                .await;
         }
     }
     list.run(40, async { statuses_known(&ledger) }).await;
