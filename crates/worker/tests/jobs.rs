@@ -213,7 +213,7 @@ async fn only_what_is_available_is_offered_by_each_of_several_provers() {
         .core
         .wait_for("both provers", |calls| {
             calls.iter().rev().find_map(|call| match call {
-                Call::Updated(profile) if profile.capabilities.len() == 2 => Some(profile.capabilities.clone()),
+                Call::Updated(profile) if profile.capabilities.len() == 4 => Some(profile.capabilities.clone()),
                 _ => None,
             })
         })
@@ -223,12 +223,20 @@ async fn only_what_is_available_is_offered_by_each_of_several_provers() {
         .map(|c| (c.system.to_string(), c.kind.to_string(), c.labels.clone()))
         .collect();
     offered.sort();
-    let label = |version| [(Name::literal("toolchain"), Name::literal(version))].into();
+    let labels = |version, proof| {
+        [
+            (Name::literal("toolchain"), Name::literal(version)),
+            (Name::literal("proof"), Name::literal(proof)),
+        ]
+        .into()
+    };
     assert_eq!(
         offered,
         [
-            ("one".into(), "core".into(), label("v1")),
-            ("two".into(), "compressed".into(), label("v2"))
+            ("one".into(), "core".into(), labels("v1", "mock")),
+            ("one".into(), "core".into(), labels("v1", "real")),
+            ("two".into(), "compressed".into(), labels("v2", "mock")),
+            ("two".into(), "compressed".into(), labels("v2", "real")),
         ]
     );
     let log = world.worker.log();
@@ -236,7 +244,7 @@ async fn only_what_is_available_is_offered_by_each_of_several_provers() {
     let mut task = world.task("", vec![]);
     task.class.system = Name::literal("two");
     task.class.kind = Name::literal("compressed");
-    task.class.labels = label("v2");
+    task.class.labels = labels("v2", "real");
     let token = world.assign(task).await;
     world.core.delivery(token).await;
 }

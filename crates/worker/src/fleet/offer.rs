@@ -63,7 +63,10 @@ pub(super) fn read(hello: &HelloReply, allowed: Option<&[String]>) -> (Vec<Capab
             }
         }
     }
-    capabilities.extend(hello.systems.iter().flat_map(mocks));
+    let mocks = hello.systems.iter().flat_map(mocks);
+    capabilities.extend(
+        mocks.filter(|mock| allowed.is_none_or(|allowed| allowed.iter().any(|kind| kind == mock.kind.as_str()))),
+    );
     if let Some(allowed) = allowed {
         let offered = |name: &String| {
             hello
