@@ -1,5 +1,7 @@
 //! Short keys of long ones: the first 16 bytes of a SHA-256, and random ids and tokens.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hierophant_domain::{CheckToken, LeaseToken, Name, Requester, Timestamp, ids::AttemptId};
 use rand::Rng;
 use sha2::{Digest as _, Sha256};
@@ -45,10 +47,18 @@ pub(super) fn check_token() -> CheckToken {
     CheckToken(random_uuid())
 }
 
-/// A fresh attempt id, UUID v7 of the store's clock.
+/// A fresh attempt id, UUID v7 of the store's clock. Ids of one millisecond are in the order in which they were made: attempts are
+/// listed by them.
 pub(super) fn attempt_id(now: Timestamp) -> AttemptId {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let count = MADE.fetch_add(1, Ordering::Relaxed);
     let mut random = [0; 10];
     rand::rng().fill_bytes(&mut random);
+    // 42 bits of the count: the 12 between version and variant, and the first 30 behind the variant's two.
+    let upper = u16::try_from((count >> 30) & 0xfff).unwrap_or(0).to_be_bytes();
+    let lower = u32::try_from(count & 0x3fff_ffff).unwrap_or(0).to_be_bytes();
+    random[..2].copy_from_slice(&upper);
+    random[2..6].copy_from_slice(&lower);
     let millis = u64::try_from(now.0).unwrap_or(0);
     AttemptId(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
 }
@@ -62,6 +72,13 @@ fn random_uuid() -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attempts_of_one_millisecond_are_in_the_order_in_which_they_were_made() {
+        let ids: Vec<_> = (0..1000).map(|_| attempt_id(Timestamp(1_000))).collect();
+        assert!(ids.is_sorted_by(|one, next| one < next));
+        assert!(ids[999] < attempt_id(Timestamp(1_001)));
+    }
 
     #[test]
     fn parts_do_not_run_into_each_other() {
