@@ -27,15 +27,32 @@ fn stages(env: &Env, args: &Args) -> Result<Vec<Stage<'static>>> {
         Stage::always("guests --check", guests::check),
         Stage::always("docs --check", docs::check),
     ];
-    // One real proof, from empty caches too: it builds the prover that it needs.
-    stages.push(Stage::always("e2e sp1 --core", e2e::sp1_core));
-    for prover in env.provers()? {
+    for prover in env.provers()?.into_iter().filter(|prover| prover != "sp1") {
         let when = when_cached(args, env.prover_executable(&prover).is_file());
         let name = format!("build-prover {prover}");
         stages.push(Stage::new(&name, when, move |env| build_prover::build(env, &prover)));
     }
-    stages.push(Stage::new("e2e sp1", when_cached(args, false), e2e::sp1_all));
+    stages.extend(sp1(args, env.prover_executable("sp1").is_file()));
     Ok(stages)
+}
+
+/// SP1 end to end. From empty caches too one real proof is made, with the prover that this builds; all else only where it stands.
+fn sp1(args: &Args, cached: bool) -> [Stage<'static>; 3] {
+    let all = when_cached(args, cached);
+    let core = match all {
+        When::Always => When::Skip("e2e sp1 has it".to_owned()),
+        When::Skip(_) => When::Always,
+    };
+    let conformance = if args.full {
+        When::Always
+    } else {
+        When::Skip("only with --full".to_owned())
+    };
+    [
+        Stage::new("e2e sp1 --core", core, e2e::sp1_core),
+        Stage::new("e2e sp1", all, e2e::sp1_all),
+        Stage::new("e2e sp1 --conformance", conformance, e2e::sp1_conformance),
+    ]
 }
 
 /// A stage that runs where its build is in the cache, or where everything was asked for.
@@ -66,7 +83,7 @@ mod tests {
         let stages = stages(&Env::discover().unwrap(), &Args { full: false }).unwrap();
         let first: Vec<_> = stages
             .iter()
-            .take(5)
+            .take(4)
             .map(|stage| (stage.name(), stage.when()))
             .collect();
         let always = |name| (name, &When::Always);
@@ -77,8 +94,15 @@ mod tests {
                 always("test"),
                 always("guests --check"),
                 always("docs --check"),
-                always("e2e sp1 --core")
             ]
         );
+    }
+
+    #[test]
+    fn every_run_makes_a_real_proof_and_only_a_full_one_makes_all() {
+        let runs = |full, cached| sp1(&Args { full }, cached).map(|stage| *stage.when() == When::Always);
+        assert_eq!(runs(false, false), [true, false, false]);
+        assert_eq!(runs(false, true), [false, true, false]);
+        assert_eq!(runs(true, false), [false, true, true]);
     }
 }

@@ -33,6 +33,11 @@ pub(crate) fn sp1_core(env: &Env) -> Result<crate::stage::Tally> {
     sp1::core_only(env)
 }
 
+/// The checklist of SP1's contract, for a full run.
+pub(crate) fn sp1_conformance(env: &Env) -> Result<crate::stage::Tally> {
+    sp1::checklist(env)
+}
+
 /// All scenarios of SP1, for a full run.
 pub(crate) fn sp1_all(env: &Env) -> Result<crate::stage::Tally> {
     sp1::all(env)

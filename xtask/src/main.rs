@@ -83,6 +83,8 @@ impl Routine {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // For TLS, of which the HTTP client brings none. Nothing was installed before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let result = process::stop_children_on_interrupt().and_then(|()| cli.routine.run(&Env::discover()?));
     if process::interrupted() {
         eprintln!("interrupted: everything that was started has been stopped");

@@ -133,7 +133,7 @@ impl BlobStore {
         let disk = self.disk.clone();
         let (file, mut part) = blocking(move || disk.new_part(announced)).await?;
         let mut stream = pin!(stream);
-        let mut writer = FileWriter::new(file, Some(self.disk.floor().clone()));
+        let mut writer = FileWriter::new(file, Some(self.disk.floor().clone())).past_cache();
         let received = async {
             while let Some(bytes) = stream.next().await {
                 let bytes = bytes.map_err(|source| BlobError::CutOff { source: source.into() })?;
@@ -229,10 +229,13 @@ impl BlobStore {
         blocking(move || disk.list_shard(shard)).await
     }
 
-    /// [`BlobError::Full`] if a blob of `bytes` would not leave the configured space free.
+    /// [`BlobError::Full`] if a blob of `bytes` would not leave the configured space free, as it was at most 100 ms ago.
     pub async fn check_space(&self, bytes: u64) -> Result<(), BlobError> {
-        let floor = self.disk.floor().clone();
-        blocking(move || Ok(floor.check(bytes)?)).await
+        if let Some(answer) = self.disk.recent_look(bytes) {
+            return Ok(answer?);
+        }
+        let disk = self.disk.clone();
+        blocking(move || Ok(disk.look(bytes)?)).await
     }
 }
 

@@ -117,9 +117,17 @@ pub struct TransferClient {
     retry: Retry,
 }
 
-/// An HTTP client with the settings that transfers want: bounded time to connect, none for the whole transfer.
+/// What builds an HTTP client with the settings that transfers want: bounded time to connect, none for the whole transfer.
+///
+/// Sees to it that the process has a provider for TLS: the HTTP client brings none. One that was installed before stands.
+pub fn http_builder() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT)
+}
+
+/// An HTTP client with those settings alone.
 pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).build()
+    http_builder().build()
 }
 
 /// How one try failed.

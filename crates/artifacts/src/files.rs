@@ -4,12 +4,14 @@
 //! thread is used only while there is a chunk to work on, so slow peers hold none; hashing and writing of one chunk run
 //! side by side while the next chunk is collected.
 
-use std::{fs::File, io, io::Write as _, os::unix::fs::FileExt as _, path::Path, sync::Arc};
+use std::{fs::File, io, mem, os::unix::fs::FileExt as _, path::Path, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use hierophant_domain::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::past_cache;
 
 /// How much is written, hashed or read at once: large enough that handing it to a blocking thread costs little beside
 /// the work itself.
@@ -41,8 +43,17 @@ pub(crate) struct SpaceFloor {
 impl SpaceFloor {
     /// Fails with [`io::ErrorKind::StorageFull`] if `more` bytes would not leave the floor free. Blocks.
     pub(crate) fn check(&self, more: u64) -> io::Result<()> {
+        self.check_against(self.free()?, more)
+    }
+
+    /// Bytes that are free there. Blocks.
+    pub(crate) fn free(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&*self.directory)?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// [`Self::check`] where `free` bytes were seen to be free.
+    pub(crate) fn check_against(&self, free: u64, more: u64) -> io::Result<()> {
         if free < self.min_free_bytes.saturating_add(more) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -53,23 +64,28 @@ impl SpaceFloor {
 /// Writes a file front to back and hashes what it writes.
 #[derive(Debug)]
 pub(crate) struct FileWriter {
+    file: Arc<File>,
     collected: BytesMut,
+    /// Memory of a chunk that was written, for the next one.
+    spare: BytesMut,
     size: u64,
     floor: Option<SpaceFloor>,
+    /// Where writing past the system's cache begins.
+    past_cache_from: u64,
     /// `None` only after a failure: nothing more can be written then.
     work: Option<Work>,
 }
 
 #[derive(Debug)]
 enum Work {
-    Idle(File, Box<Sha256>),
-    Running(JoinHandle<io::Result<File>>, JoinHandle<Box<Sha256>>),
+    Idle(Box<Sha256>),
+    Running(Bytes, JoinHandle<io::Result<()>>, JoinHandle<Box<Sha256>>),
 }
 
 /// A file that was written whole, still open and not synced.
 #[derive(Debug)]
 pub(crate) struct Written {
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
 }
@@ -78,11 +94,20 @@ impl FileWriter {
     /// Writes to `file`, which is empty.
     pub(crate) fn new(file: File, floor: Option<SpaceFloor>) -> Self {
         Self {
+            file: Arc::new(file),
             collected: BytesMut::new(),
+            spare: BytesMut::new(),
             size: 0,
             floor,
-            work: Some(Work::Idle(file, Box::default())),
+            past_cache_from: u64::MAX,
+            work: Some(Work::Idle(Box::default())),
         }
+    }
+
+    /// Has what follows the first [`past_cache::FROM_BYTES`] written past the system's cache.
+    pub(crate) fn past_cache(mut self) -> Self {
+        self.past_cache_from = past_cache::FROM_BYTES;
+        self
     }
 
     /// Bytes taken so far.
@@ -96,11 +121,11 @@ impl FileWriter {
         while !bytes.is_empty() {
             if self.collected.capacity() == 0 {
                 // A small blob costs its own size; the first piece of a large one asks for the whole chunk.
-                self.collected.reserve(if self.size == 0 {
-                    bytes.len().min(CHUNK_BYTES)
+                self.collected = if self.size == 0 {
+                    BytesMut::with_capacity(bytes.len().min(CHUNK_BYTES))
                 } else {
-                    CHUNK_BYTES
-                });
+                    past_cache::memory(CHUNK_BYTES)
+                };
             }
             let room = CHUNK_BYTES - self.collected.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -119,10 +144,10 @@ impl FileWriter {
         if !self.collected.is_empty() {
             self.hand_over().await?;
         }
-        let (file, hasher) = self.settle().await?;
+        let hasher = self.settle().await?;
         let sha256 = Digest((*hasher).finalize().into());
         Ok(Written {
-            file,
+            file: self.file,
             size: self.size,
             sha256,
         })
@@ -130,34 +155,47 @@ impl FileWriter {
 
     /// Waits for the chunk before, then starts on the collected one.
     async fn hand_over(&mut self) -> io::Result<()> {
-        let (mut file, mut hasher) = self.settle().await?;
-        let chunk = std::mem::take(&mut self.collected).freeze();
+        let mut hasher = self.settle().await?;
+        let at = self.size - self.collected.len() as u64;
+        let past_cache = at >= self.past_cache_from;
+        let chunk = mem::replace(&mut self.collected, mem::take(&mut self.spare)).freeze();
         let looks_at_space = self.size % SPACE_CHECK_BYTES < CHUNK_BYTES as u64;
         let floor = self.floor.clone().filter(|_| looks_at_space);
-        let hashed = chunk.clone();
+        let (file, written, hashed) = (self.file.clone(), chunk.clone(), chunk.clone());
         let writing = spawn_blocking(move || {
             if let Some(floor) = floor {
-                floor.check(chunk.len() as u64)?;
+                floor.check(written.len() as u64)?;
             }
-            file.write_all(&chunk)?;
-            Ok(file)
+            if past_cache {
+                past_cache::write_all_at(&file, &written, at)
+            } else {
+                file.write_all_at(&written, at)
+            }
         });
         let hashing = spawn_blocking(move || {
             hasher.update(&hashed);
             hasher
         });
-        self.work = Some(Work::Running(writing, hashing));
+        self.work = Some(Work::Running(chunk, writing, hashing));
         Ok(())
     }
 
     /// Waits for the chunk being worked on.
-    async fn settle(&mut self) -> io::Result<(File, Box<Sha256>)> {
+    async fn settle(&mut self) -> io::Result<Box<Sha256>> {
         match self.work.take() {
             None => Err(io::Error::other("the file failed before")),
-            Some(Work::Idle(file, hasher)) => Ok((file, hasher)),
-            Some(Work::Running(writing, hashing)) => {
-                let (file, hasher) = tokio::join!(writing, hashing);
-                Ok((file??, hasher?))
+            Some(Work::Idle(hasher)) => Ok(hasher),
+            Some(Work::Running(chunk, writing, hashing)) => {
+                let (written, hasher) = tokio::join!(writing, hashing);
+                written??;
+                // The memory's pages are there: those of fresh memory would be cleared first.
+                if past_cache::is_aligned(&chunk)
+                    && let Ok(mut memory) = chunk.try_into_mut()
+                {
+                    memory.clear();
+                    self.spare = memory;
+                }
+                Ok(hasher?)
             }
         }
     }
@@ -169,15 +207,18 @@ pub(crate) struct FileReader {
     file: Arc<File>,
     position: u64,
     end: u64,
+    past_cache: bool,
 }
 
 impl FileReader {
-    /// Reads the bytes from `position` up to `end`.
+    /// Reads the bytes from `position` up to `end`. What is beyond [`past_cache::FROM_BYTES`] was written past the system's
+    /// cache; a reader of more than that goes past it, too.
     pub(crate) fn new(file: File, position: u64, end: u64) -> Self {
         Self {
             file: Arc::new(file),
             position,
             end,
+            past_cache: end.saturating_sub(position) > past_cache::FROM_BYTES,
         }
     }
 
@@ -188,10 +229,14 @@ impl FileReader {
             return Ok(None);
         }
         let (file, position, length) = (self.file.clone(), self.position, left.min(CHUNK_BYTES));
+        let past_cache = self.past_cache;
         let chunk = spawn_blocking(move || {
+            if past_cache {
+                return past_cache::read_exact_at(&file, length, position);
+            }
             let mut chunk = vec![0; length];
             file.read_exact_at(&mut chunk, position)?;
-            io::Result::Ok(Bytes::from(chunk))
+            Ok(Bytes::from(chunk))
         })
         .await??;
         self.position += length as u64;

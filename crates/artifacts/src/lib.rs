@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod client;
 mod files;
 pub mod http;
+mod past_cache;
 pub mod tokens;
 
 pub use blobs::{Blob, BlobError, BlobSettings, BlobStore, BlobStream, Durability, Listed, NewBlob, Stored};

@@ -121,7 +121,7 @@ impl Host {
             .core
             .create_artifact(Self::requester(), Name::literal("program"), false)
             .await?;
-        let put = reqwest::Client::new()
+        let put = hierophant_testkit::http_client()
             .put(&created.put_url)
             .body(made_up::program())
             .send()

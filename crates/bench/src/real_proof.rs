@@ -113,7 +113,8 @@ fn worker(folder: &Path, prover: &Path, grpc: &str) -> Result<Node> {
 }
 
 async fn page(url: &str) -> Result<Json> {
-    let body = reqwest::get(url).await?.error_for_status()?.bytes().await?;
+    let answer = hierophant_testkit::http_client().get(url).send().await?;
+    let body = answer.error_for_status()?.bytes().await?;
     Ok(serde_json::from_slice(&body)?)
 }
 

@@ -47,7 +47,7 @@ impl Client {
             .await?;
         Ok(Self {
             channel,
-            http: reqwest::Client::new(),
+            http: hierophant_testkit::http_client(),
             key: SigningKey::from_slice(&[key; 32])?,
         })
     }

@@ -49,7 +49,7 @@ pub(crate) struct MoveArgs {
 
 /// Moves and counts.
 pub(crate) async fn move_bytes(args: MoveArgs) -> Result<()> {
-    let http = reqwest::Client::new();
+    let http = hierophant_testkit::http_client();
     if args.put {
         let piece = Bytes::from(pattern());
         let pieces = args.bytes / PIECE as u64;

@@ -61,7 +61,12 @@ impl Checker for Checks {
         let reply = self.call(&job.system, call, job.fresh).await?;
         let record = reply.record.as_ref().map(record).unwrap_or_default();
         let fault = reply.fault.map(|fault| (fault_of(fault.cause()), fault.message));
-        Ok(ExecutionReport { fault, record })
+        let hashes = reply.public_values_hashes.iter();
+        Ok(ExecutionReport {
+            fault,
+            record,
+            public_values_hashes: hashes.filter_map(|hash| Digest::from_slice(hash)).collect(),
+        })
     }
 
     async fn verify(&self, job: VerifyJob) -> Result<VerifyReport, CheckError> {

@@ -77,21 +77,19 @@ impl Clients for Core {
     }
 
     async fn submit(&self, submission: Submission) -> Result<Accepted> {
-        let new = admit(self, submission)?;
-        // Its proof needs a place; what was accepted before is not affected.
-        self.0.blobs.check_space(0).await.map_err(|error| {
-            tracing::error!(%error, "a request was put off");
-            CoreError::Unavailable("this network has no room for new requests now; try again later".to_owned())
-        })?;
-        let id = new.request.id;
-        let request = new.request.clone();
-        let accepted = self.0.store.accept(new).await?;
-        if !accepted.existed {
-            metric::accepted(&request);
-            tracing::info!(request.id = %id, "request accepted");
+        let (requester, key) = (submission.requester.clone(), submission.idempotency_key.clone());
+        match accept(self, submission).await {
+            Ok(accepted) => Ok(accepted),
+            // What would be refused now may have been accepted in its time.
+            Err(refused) => match self.0.store.accepted(requester, key).await {
+                Ok(Some(request)) => Ok(Accepted { request, existed: true }),
+                Ok(None) | Err(_) => Err(refused),
+            },
         }
-        Core::pass("request-accepted");
-        Ok(accepted)
+    }
+
+    async fn accepted(&self, requester: Requester, idempotency_key: Vec<u8>) -> Result<Option<RequestId>> {
+        Ok(self.0.store.accepted(requester, idempotency_key).await?)
     }
 
     async fn status(&self, id: RequestId) -> Result<Option<RequestStatus>> {
@@ -133,6 +131,24 @@ impl Clients for Core {
     async fn secret(&self, name: &str) -> Result<[u8; 32]> {
         Ok(self.0.store.secret(name.to_owned()).await?)
     }
+}
+
+async fn accept(core: &Core, submission: Submission) -> Result<Accepted> {
+    let new = admit(core, submission)?;
+    // Its proof needs a place; what was accepted before is not affected.
+    core.0.blobs.check_space(0).await.map_err(|error| {
+        tracing::error!(%error, "a request was put off");
+        CoreError::Unavailable("this network has no room for new requests now; try again later".to_owned())
+    })?;
+    let id = new.request.id;
+    let request = new.request.clone();
+    let accepted = core.0.store.accept(new).await?;
+    if !accepted.existed {
+        metric::accepted(&request);
+        tracing::info!(request.id = %id, "request accepted");
+    }
+    Core::pass("request-accepted");
+    Ok(accepted)
 }
 
 /// Builds the request and its first task, or says why it can never be accepted.

@@ -4,13 +4,14 @@
 //! coordinator may be first: then the claim finds less.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt as _, future::join_all, stream};
 use hierophant_domain::{BlobRef, Name, TaskClass, WorkerId, time::Millis};
-use hierophant_scheduler::{Offer, ReadyTasks, plan};
+use hierophant_scheduler::{Offer, ReadyTasks, WorkerView, nobody_else_serves, plan};
 use hierophant_store::{BATCH_MAX, ClaimOrder, Leased};
 
 use crate::{
@@ -69,10 +70,15 @@ async fn round(core: &Core, passed_over: &mut PassedOver) -> Result<usize> {
     let mut handed_out = 0;
     loop {
         let ready = ready(core).await?;
-        let mut views = core.0.sessions.views();
-        views.retain(|view| !done_with.contains(&view.id));
+        let everyone = core.0.sessions.views();
+        let views: Cow<'_, [WorkerView]> = if done_with.is_empty() {
+            Cow::Borrowed(&everyone)
+        } else {
+            let left = everyone.iter().filter(|view| !done_with.contains(&view.id));
+            left.cloned().collect()
+        };
         let offers = plan(&ready, &views);
-        let given = join_all(offers.iter().map(|offer| claim(core, offer))).await;
+        let given = join_all(offers.iter().map(|offer| claim(core, offer, &everyone))).await;
         let mut all_taken = true;
         for (offer, given) in offers.iter().zip(given) {
             let given = given?;
@@ -106,13 +112,16 @@ async fn ready(core: &Core) -> Result<Vec<ReadyTasks>> {
 }
 
 /// Claims what is offered and tells the worker; says how many tasks it has now.
-async fn claim(core: &Core, offer: &Offer) -> Result<usize> {
+async fn claim(core: &Core, offer: &Offer, everyone: &[WorkerView]) -> Result<usize> {
+    let alone = offer.classes.iter();
+    let alone = alone.filter(|class| nobody_else_serves(class, offer.worker, everyone));
     let leased = core
         .0
         .store
         .claim(ClaimOrder {
             worker: offer.worker,
             classes: offer.classes.clone(),
+            nobody_else_serves: alone.cloned().collect(),
             limit: offer.limit.min(BATCH_MAX),
             reserve: offer.reserve,
             hold: core.0.settings.link_grace,
@@ -250,7 +259,7 @@ async fn share_reservations(core: &Core, passed_over: &PassedOver) -> Result<usi
                 && !passed_over.has(view.id, &class)
                 && view.needs_of(&class).is_some_and(|needs| view.free().fits(&needs))
         });
-        let slots = idle.map(hierophant_scheduler::WorkerView::free_slots).sum::<usize>();
+        let slots = idle.map(WorkerView::free_slots).sum::<usize>();
         if slots > 0 {
             taken_back += core.0.store.withdraw_reservations(class, slots.min(BATCH_MAX)).await?;
         }

@@ -1,20 +1,21 @@
 //! Trusted execution: runs accepted programs beside proving, and decides when a worker blames a program.
 //!
-//! Invariant: only what a process of the light role says ends a request as the program's or the input's fault. A generic abnormal
-//! exit is believed when a second fresh process says the same.
+//! Invariant: only what a process of the light role says ends a request as the program's, the input's or the signed hash's fault,
+//! and only while everything that it read is as it was taken in. A generic abnormal exit is believed when a second fresh process
+//! says the same.
 
 use std::time::Instant;
 
 use hierophant_domain::{
-    BlobRef, Failure, FailureClass, Limits, Name, ProgramFault, Record,
+    BlobRef, Digest, Failure, FailureClass, Limits, Name, ProgramFault, Record,
     job::ExecutionVerdict,
     request::{Execution, Request},
     time::Millis,
 };
-use hierophant_store::{CheckClaim, ExecutionWork};
+use hierophant_store::{CheckClaim, ExecutionWork, Undone};
 
 use crate::{
-    checking, metric,
+    checking, lost, metric,
     ports::{CheckError, CheckInput, ExecuteJob, ExecutionReport, Result},
     service::Core,
     staging,
@@ -44,15 +45,17 @@ async fn check(core: Core, work: ExecutionWork) {
     };
     let settled: Result<()> = async {
         let started = Instant::now();
-        let verdict = verdict(&core, &work).await;
-        metric::check(&work.request.system, "execute", verdict.is_some(), started.elapsed());
-        match verdict {
-            Some(verdict) => {
+        let found = verdict(&core, &work).await?;
+        let answered = matches!(found, Found::Verdict(_));
+        metric::check(&work.request.system, "execute", answered, started.elapsed());
+        match found {
+            Found::Verdict(verdict) => {
                 log(&work.request, &verdict);
                 Core::pass("program-executed");
                 core.0.store.settle_execution(claim, verdict).await?;
             }
-            None => core.0.store.return_check(claim, AGAIN_AFTER).await?,
+            Found::Lost(why) => lost::end(&core, &work.request, why).await?,
+            Found::Nothing(how) => core.0.store.return_check(claim, how, AGAIN_AFTER).await?,
         }
         Ok(())
     }
@@ -62,27 +65,42 @@ async fn check(core: Core, work: ExecutionWork) {
     }
 }
 
-/// `None`: to be tried again.
-async fn verdict(core: &Core, work: &ExecutionWork) -> Option<ExecutionVerdict> {
+/// What came of one execution.
+enum Found {
+    /// An answer.
+    Verdict(ExecutionVerdict),
+    /// Something that it needs was lost here.
+    Lost(String),
+    /// No answer: to be tried again.
+    Nothing(Undone),
+}
+
+async fn verdict(core: &Core, work: &ExecutionWork) -> Result<Found> {
     let request = &work.request;
-    match core.within_hold(judge(core, request)).await {
-        Ok(verdict) => Some(verdict),
-        Err(CheckError::Input(why)) => Some(ExecutionVerdict::Fault(
-            Failure::new(FailureClass::Input, why),
-            Record::default(),
-        )),
+    let verdict = match core.within_hold(judge(core, request)).await {
+        Ok(verdict) => verdict,
+        Err(CheckError::Input(why)) => {
+            ExecutionVerdict::Fault(Failure::new(FailureClass::Input, why), Record::default())
+        }
+        Err(CheckError::Lost(why)) => return Ok(Found::Lost(why)),
         Err(CheckError::Unavailable(why)) => {
             tracing::warn!(request.id = %request.id, "a program cannot be run here now: {why}");
-            None
+            return Ok(Found::Nothing(Undone::NotNow));
         }
-        Err(CheckError::Died(why)) if work.tries >= MAX_TRIES => Some(ExecutionVerdict::Unchecked(format!(
-            "running it here did not end well {MAX_TRIES} times: {why}"
-        ))),
+        Err(CheckError::Died(why)) if work.tries >= MAX_TRIES => {
+            ExecutionVerdict::Unchecked(format!("running it here did not end well {MAX_TRIES} times: {why}"))
+        }
         Err(CheckError::Died(why)) => {
             tracing::warn!(request.id = %request.id, tries = work.tries, "running a program here did not end well: {why}");
-            None
+            return Ok(Found::Nothing(Undone::Tried));
         }
+    };
+    if matches!(verdict, ExecutionVerdict::Fault(..))
+        && let Some(why) = lost::of_request(core, request).await?
+    {
+        return Ok(Found::Lost(why));
     }
+    Ok(Found::Verdict(verdict))
 }
 
 async fn judge(core: &Core, request: &Request) -> std::result::Result<ExecutionVerdict, CheckError> {
@@ -98,7 +116,17 @@ async fn judge(core: &Core, request: &Request) -> std::result::Result<ExecutionV
         report = run_once(core, request, limits, true).await?;
     }
     Ok(match report {
-        ExecutionReport { fault: None, record } => ExecutionVerdict::Ended(record),
+        ExecutionReport {
+            fault: None,
+            record,
+            public_values_hashes,
+        } => match request.expected_public_values {
+            Some(signed) if !may_hash_to(signed, &record, &public_values_hashes) => {
+                let message = "the program gives other public values than those whose hash was signed with the request";
+                ExecutionVerdict::Fault(Failure::new(FailureClass::PublicValues, message), record)
+            }
+            Some(_) | None => ExecutionVerdict::Ended(record),
+        },
         ExecutionReport {
             fault: Some((ProgramFault::CycleLimit, _)),
             ..
@@ -111,8 +139,16 @@ async fn judge(core: &Core, request: &Request) -> std::result::Result<ExecutionV
         ExecutionReport {
             fault: Some((fault, message)),
             record,
+            ..
         } => ExecutionVerdict::Fault(Failure::program(fault, message), record),
     })
+}
+
+/// Whether the public values of a run may be those that a client signed. The system's programs choose what they hash with;
+/// where nothing is known of the values, any may be theirs.
+fn may_hash_to(signed: Digest, record: &Record, others: &[Digest]) -> bool {
+    let mut known = record.public_values.iter().chain(others).peekable();
+    known.peek().is_none() || known.any(|digest| *digest == signed)
 }
 
 async fn run_once(

@@ -14,6 +14,7 @@ mod execute;
 pub mod failpoint;
 mod gate;
 mod known;
+mod lost;
 pub mod metric;
 mod operators;
 mod orphans;

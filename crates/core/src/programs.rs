@@ -120,6 +120,10 @@ async fn set_up(core: &Core, key: &Key, blob: &BlobRef) -> Found {
     let (system, toolchain, executable) = key.clone();
     let failed = |error: CheckError| match error {
         CheckError::Input(why) => CoreError::Invalid(why),
+        CheckError::Lost(why) => {
+            tracing::error!("{why}; look after the disk of the artifacts");
+            CoreError::NotFound(why)
+        }
         CheckError::Died(why) | CheckError::Unavailable(why) => {
             CoreError::Unavailable(format!("the program could not be checked now: {why}; try again"))
         }

@@ -47,6 +47,7 @@ pub(crate) struct Wake {
     pub(crate) verify: Notify,
     pub(crate) execute: Notify,
     pub(crate) sweep: Notify,
+    pub(crate) collect: Notify,
 }
 
 impl Core {
@@ -130,11 +131,13 @@ async fn listen(core: Core, mut hints: broadcast::Receiver<Hint>) {
                 wake.dispatch.notify_one();
             }
             Ok(Hint::WorkerChanged(_)) => wake.sweep.notify_one(),
+            Ok(Hint::Collectable) => wake.collect.notify_one(),
             Err(RecvError::Lagged(_)) => {
                 wake.dispatch.notify_one();
                 wake.verify.notify_one();
                 wake.execute.notify_one();
                 wake.sweep.notify_one();
+                wake.collect.notify_one();
             }
             Err(RecvError::Closed) => return std::future::pending().await,
         }

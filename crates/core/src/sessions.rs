@@ -38,8 +38,6 @@ struct Entry {
     quarantined: bool,
     heard_at: Timestamp,
     held: HashMap<LeaseToken, Held>,
-    running: usize,
-    used: Resources,
 }
 
 /// A lease in a worker's hands.
@@ -86,18 +84,15 @@ impl Sessions {
         let mut table = self.lock();
         table.next_number += 1;
         let number = table.next_number;
-        let mut entry = Entry {
+        let entry = Entry {
             number,
             outbox: Some(outbox),
             connected: true,
             quarantined: false,
             heard_at: now,
             held,
-            running: 0,
-            used: Resources::default(),
             profile,
         };
-        entry.recount();
         let before = table.by_worker.insert(entry.profile.id, entry);
         if let Some(mut before) = before {
             before.send(Assignment::Refuse(
@@ -112,7 +107,6 @@ impl Sessions {
     pub(crate) fn update(&self, profile: WorkerProfile) {
         if let Some(entry) = self.lock().by_worker.get_mut(&profile.id) {
             entry.profile = profile;
-            entry.recount();
         }
     }
 
@@ -172,7 +166,6 @@ impl Sessions {
             return false;
         }
         entry.held.insert(token, held);
-        entry.recount();
         true
     }
 
@@ -180,7 +173,6 @@ impl Sessions {
     pub(crate) fn revoke(&self, worker: WorkerId, token: LeaseToken, reason: &str) {
         if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
             entry.held.remove(&token);
-            entry.recount();
             entry.send(Assignment::Revoke(token, reason.to_owned()));
         }
     }
@@ -189,7 +181,6 @@ impl Sessions {
     pub(crate) fn let_go(&self, worker: WorkerId, token: LeaseToken) {
         if let Some(entry) = self.lock().by_worker.get_mut(&worker) {
             entry.held.remove(&token);
-            entry.recount();
         }
     }
 
@@ -216,10 +207,7 @@ impl Sessions {
         for entry in self.lock().by_worker.values_mut() {
             let before = entry.held.len();
             entry.held.retain(|_, held| now.since(held.renewed_at) <= hold);
-            if entry.held.len() < before {
-                forgotten += before - entry.held.len();
-                entry.recount();
-            }
+            forgotten += before - entry.held.len();
         }
         forgotten
     }
@@ -232,7 +220,6 @@ impl Sessions {
             held.running = true;
             held.since = now;
             held.progress_at = now;
-            entry.recount();
         }
     }
 
@@ -324,20 +311,6 @@ impl Sessions {
 }
 
 impl Entry {
-    fn recount(&mut self) {
-        let (running, mut reserved): (Vec<&Held>, Vec<&Held>) = self.held.values().partition(|held| held.running);
-        self.running = running.len();
-        // Reservations begin by themselves in slots that are free, oldest first: their space is spoken for.
-        reserved.sort_by_key(|held| held.since);
-        let beginning = reserved
-            .into_iter()
-            .take((self.profile.slots as usize).saturating_sub(running.len()));
-        self.used = running
-            .into_iter()
-            .chain(beginning)
-            .fold(Resources::default(), |sum, held| sum.plus(&held.needs));
-    }
-
     /// Puts something into the outbox. When that is full or closed nobody reads it: the worker is cut off.
     fn send(&mut self, assignment: Assignment) -> bool {
         let sent = self
@@ -352,15 +325,21 @@ impl Entry {
     }
 
     fn view(&self) -> WorkerView {
+        let (running, mut reserved): (Vec<&Held>, Vec<&Held>) = self.held.values().partition(|held| held.running);
+        // Reservations begin by themselves in slots that are free, oldest first: their space is spoken for.
+        reserved.sort_by_key(|held| held.since);
+        let slots = self.profile.slots as usize;
+        let beginning = reserved.iter().take(slots.saturating_sub(running.len()));
+        let used = running.iter().chain(beginning);
         WorkerView {
             id: self.profile.id,
             capabilities: self.profile.capabilities.clone(),
             capacity: self.profile.capacity,
-            used: self.used,
-            slots: self.profile.slots as usize,
-            running: self.running,
+            used: used.fold(Resources::default(), |sum, held| sum.plus(&held.needs)),
+            slots,
+            running: running.len(),
             prefetch: self.profile.prefetch as usize,
-            reserved: self.held.len() - self.running,
+            reserved: reserved.len(),
             reachable: self.connected,
             draining: self.profile.draining,
             quarantined: self.quarantined,

@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hierophant_domain::{Failure, FailureClass, WorkerId, attempt::Fence, time::Millis};
+use hierophant_domain::{
+    Failure, FailureClass, WorkerId,
+    attempt::Fence,
+    time::Millis,
+    worker::{Offence, Strike},
+};
 use hierophant_store::{BATCH_MAX, PAGE_MAX, Presence, WorkerRow};
 
 use crate::{orphans, ports::Result, service::Core};
@@ -14,7 +19,7 @@ use crate::{orphans, ports::Result, service::Core};
 const TICK: Duration = Duration::from_millis(500);
 /// How often the rows of all workers are looked at when nothing calls for it.
 const WORKERS_EVERY: Duration = Duration::from_secs(5);
-/// How often blobs are collected.
+/// How often blobs are collected when nothing calls for it.
 const COLLECT_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(core: Core) {
@@ -70,7 +75,8 @@ async fn overdue(core: &Core) -> Result<()> {
             .await?;
         // One that has ended meanwhile, or ran out, is not to blame for taking long.
         if fence == Fence::Pass {
-            core.0.store.strike(lease.worker, lease.reason.clone()).await?;
+            let strike = Strike::new(Offence::TooSlow, lease.reason.clone());
+            core.0.store.strike(lease.worker, strike).await?;
         }
         core.0.sessions.revoke(lease.worker, lease.token, &lease.reason);
         core.0.wake.dispatch.notify_one();
@@ -150,18 +156,24 @@ async fn lost(core: &Core, row: &WorkerRow) -> Result<()> {
     Ok(())
 }
 
-/// Removes blobs that nothing needs, and says what it freed.
+/// Removes blobs that nothing needs, and says what it freed: every minute, and at once what a private request let go of.
 pub(crate) async fn collect(core: Core) {
     for shard in (0..=u8::MAX).cycle() {
         if let Err(error) = orphans::remove(&core, shard).await {
             tracing::warn!(%error, "blobs without a row could not be looked for; trying again later");
         }
-        match collect_once(&core).await {
-            Ok((0, _)) => {}
-            Ok((blobs, bytes)) => tracing::info!(blobs, bytes, "artifacts collected"),
-            Err(error) => tracing::warn!(%error, "artifacts could not be collected; trying again later"),
+        let next_shard = tokio::time::Instant::now() + COLLECT_EVERY;
+        loop {
+            match collect_once(&core).await {
+                Ok((0, _)) => {}
+                Ok((blobs, bytes)) => tracing::info!(blobs, bytes, "artifacts collected"),
+                Err(error) => tracing::warn!(%error, "artifacts could not be collected; trying again later"),
+            }
+            let woken = tokio::time::timeout_at(next_shard, core.0.wake.collect.notified()).await;
+            if woken.is_err() {
+                break;
+            }
         }
-        tokio::time::sleep(COLLECT_EVERY).await;
     }
 }
 

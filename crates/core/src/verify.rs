@@ -11,12 +11,12 @@ use hierophant_domain::{
     request::{Binding, Execution, Request},
     time::Millis,
 };
-use hierophant_store::{CheckClaim, VerificationWork};
+use hierophant_store::{CheckClaim, Undone, VerificationWork};
 
 use crate::{
     checking,
     clients::{MOCK, PROOF_LABEL},
-    metric,
+    lost, metric,
     ports::{CheckError, CheckInput, Result, VerifyJob, VerifyReport},
     service::Core,
     staging,
@@ -58,14 +58,21 @@ async fn settle(core: &Core, work: &VerificationWork, claim: CheckClaim) -> Resu
         Ok(verification) => verification,
         Err(CheckError::Unavailable(why)) => {
             tracing::warn!(request.id = %request.id, "a proof cannot be verified now: {why}");
-            return Ok(core.0.store.return_check(claim, AGAIN_AFTER).await?);
+            return Ok(core.0.store.return_check(claim, Undone::NotNow, AGAIN_AFTER).await?);
         }
         Err(CheckError::Died(why)) if work.tries < MAX_TRIES => {
             tracing::warn!(request.id = %request.id, tries = work.tries, "a verification did not end well: {why}");
-            return Ok(core.0.store.return_check(claim, AGAIN_AFTER).await?);
+            return Ok(core.0.store.return_check(claim, Undone::Tried, AGAIN_AFTER).await?);
         }
         Err(CheckError::Died(why)) => {
             Verification::Impossible(format!("verifying it did not end well {MAX_TRIES} times: {why}"))
+        }
+        Err(CheckError::Lost(why)) => {
+            if lost::end_if_needed(core, request).await? {
+                return Ok(());
+            }
+            tracing::error!(request.id = %request.id, "{why}; it is made again");
+            Verification::Impossible(why)
         }
         Err(CheckError::Input(why)) => Verification::Invalid(why),
     };
@@ -153,7 +160,8 @@ async fn program_input(
     }
 }
 
-/// What the public values must hash to, and who says so.
+/// What the public values must hash to, and who says so. A trusted execution that differs from the client's word has ended the
+/// request.
 fn held_against(request: &Request) -> (Binding, Option<Digest>) {
     match (&request.execution, request.expected_public_values) {
         (

@@ -13,7 +13,7 @@ use hierophant_store::{BATCH_MAX, Beat, LiveLease, Presence, WorkerRow};
 use crate::{
     clients::class_of,
     error::CoreError,
-    metric,
+    lost, metric,
     ports::{Progress, Result, Session, WorkerBeat, Workers},
     service::Core,
     sessions::Held,
@@ -106,18 +106,25 @@ impl Workers for Core {
         let failure = match failure.class {
             FailureClass::Program | FailureClass::Input | FailureClass::Transient | FailureClass::Prover => failure,
             // Nothing else is for a worker to say.
-            FailureClass::InvalidProof | FailureClass::KeyLost | FailureClass::Cancelled | FailureClass::Deadline => {
-                Failure {
-                    class: FailureClass::Prover,
-                    ..failure
-                }
-            }
+            FailureClass::InvalidProof
+            | FailureClass::PublicValues
+            | FailureClass::Lost
+            | FailureClass::KeyLost
+            | FailureClass::Cancelled
+            | FailureClass::Deadline => Failure {
+                class: FailureClass::Prover,
+                ..failure
+            },
         };
         tracing::warn!(worker.id = %worker, class = failure.class.as_str(), "attempt failed: {}", failure.message);
         let lease = self.0.store.lease(token).await?;
         let fence = self.0.store.fail(token, failure).await?;
         if let (Fence::Pass, Some(lease)) = (fence, lease) {
             metric::attempt_ended(&lease.request, "failed");
+            // It may have failed for what it could not get here. The report is taken in any case.
+            if let Err(error) = lost::end_if_needed(self, &lease.request).await {
+                tracing::warn!(request.id = %lease.request.id, %error, "its inputs could not be looked for");
+            }
         }
         self.let_go(worker, token);
         Ok(fence)
@@ -137,7 +144,7 @@ impl Workers for Core {
             .with_profile(profile.id, |before| before.draining)
             .unwrap_or(false);
         self.0.sessions.update(profile.clone());
-        self.0.store.register_worker(profile).await?;
+        self.0.store.update_worker(profile).await?;
         self.0.wake.dispatch.notify_one();
         Ok(())
     }
@@ -149,7 +156,7 @@ impl Workers for Core {
         });
         if let Some(profile) = drained {
             tracing::info!(worker.id = %worker, "worker drains");
-            if let Err(error) = self.0.store.register_worker(profile).await {
+            if let Err(error) = self.0.store.update_worker(profile).await {
                 tracing::warn!(worker.id = %worker, %error, "that the worker drains could not be stored");
             }
         }

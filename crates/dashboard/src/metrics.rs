@@ -5,9 +5,12 @@
 //! those of the configuration, reasons are enums.
 
 use hierophant_core::{CoreError, ports::Operators};
-use hierophant_domain::{RequestState, TaskState, worker::Liveness};
+use hierophant_domain::{
+    RequestState, TaskState,
+    worker::{Liveness, Offence},
+};
 use hierophant_store::PAGE_MAX;
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 /// Most workers counted for one scrape; beyond it `hierophant_workers` counts the latest seen only.
 pub const WORKERS_COUNTED: usize = 10 * PAGE_MAX;
@@ -48,12 +51,14 @@ pub const WORKER_SLOTS: &str = "hierophant_worker_slots";
 pub const WORKER_LEASES: &str = "hierophant_worker_leases";
 /// Workers that get no work because of their strikes.
 pub const WORKERS_QUARANTINED: &str = "hierophant_workers_quarantined";
+/// Strikes against workers since the start; label `reason`.
+pub const STRIKES: &str = "hierophant_strikes_total";
 /// Whether the store answered the last scrape.
 pub const STORE_UP: &str = "hierophant_store_up";
 pub use hierophant_core::metric::{ATTEMPTS, CHECK_SECONDS, PROOF_SECONDS, REQUESTS_ACCEPTED};
 
 /// Every metric.
-pub const ALL: [Metric; 11] = [
+pub const ALL: [Metric; 12] = [
     gauge_of(
         REQUESTS,
         "Requests by state: open ones, and those that ended since the coordinator started.",
@@ -72,6 +77,10 @@ pub const ALL: [Metric; 11] = [
     gauge_of(
         STORE_UP,
         "1 when the store could be counted for this scrape, 0 when its numbers here are old.",
+    ),
+    counter_of(
+        STRIKES,
+        "Strikes against workers since the coordinator started, by reason.",
     ),
     counter_of(REQUESTS_ACCEPTED, "Requests accepted, by door, system and kind."),
     counter_of(
@@ -123,7 +132,7 @@ pub fn describe() {
     }
 }
 
-/// Sets the gauges from what the store says now. `router` does so for each scrape of `/metrics`.
+/// Sets the gauges, and what the store counts, from what it says now. `router` does so for each scrape of `/metrics`.
 pub async fn observe(operators: &dyn Operators) -> Result<(), CoreError> {
     let counts = operators.counts().await?;
     for (code, count) in counts.requests.iter().enumerate() {
@@ -137,6 +146,9 @@ pub async fn observe(operators: &dyn Operators) -> Result<(), CoreError> {
         if let Some(state) = state.filter(|state| !state.is_final()) {
             gauge!(TASKS, "state" => task_word(state)).set(float(*count));
         }
+    }
+    for offence in Offence::ALL {
+        counter!(STRIKES, "reason" => offence.as_str()).absolute(counts.strikes[offence.place()]);
     }
     Tally::of(operators).await?.set();
     Ok(())

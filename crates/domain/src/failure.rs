@@ -19,6 +19,11 @@ pub enum FailureClass {
     Prover,
     /// The result did not verify: the worker gets a strike, another worker gets the task.
     InvalidProof,
+    /// The program gives other public values than those whose hash its client signed: final. Believed only from a trusted
+    /// execution.
+    PublicValues,
+    /// The coordinator has lost an input that it had taken in whole: final, nobody else's fault. Said by the coordinator alone.
+    Lost,
     /// A sealed input whose key is gone: final, never silent.
     KeyLost,
     /// The owner cancelled.
@@ -36,9 +41,19 @@ impl FailureClass {
             Self::Transient => "transient",
             Self::Prover => "prover",
             Self::InvalidProof => "invalid_proof",
+            Self::PublicValues => "public_values",
+            Self::Lost => "lost",
             Self::KeyLost => "key_lost",
             Self::Cancelled => "cancelled",
             Self::Deadline => "deadline",
+        }
+    }
+
+    /// Whether a worker that failed a task so is kept from it for a while.
+    pub fn keeps_away(self) -> bool {
+        match self {
+            Self::Program | Self::Input | Self::Transient | Self::Prover | Self::InvalidProof | Self::KeyLost => true,
+            Self::PublicValues | Self::Lost | Self::Cancelled | Self::Deadline => false,
         }
     }
 }

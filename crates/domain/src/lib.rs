@@ -26,7 +26,7 @@ pub use capability::{Capability, Resources, TaskClass};
 pub use failure::{Failure, FailureClass, ProgramFault};
 pub use ids::{ArtifactId, AttemptId, CheckToken, LeaseToken, RequestId, TaskId, WorkerId};
 pub use names::{Door, Kind, Name, Role, System};
-pub use policy::RetryPolicy;
+pub use policy::{Others, RetryPolicy};
 pub use request::{Execution, Input, Limits, Outcome, Record, Request, RequestState, Requester};
 pub use task::{Task, TaskState};
 pub use time::{Millis, Timestamp};

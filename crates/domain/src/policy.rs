@@ -22,6 +22,9 @@ pub struct RetryPolicy {
     pub max_prover_failures: u32,
     /// How long a worker that failed a task does not get it again, while others may.
     pub same_worker_after: Millis,
+    /// How long a worker that failed a task waits for it when there is no other: doubled by each failure of its own, up to
+    /// [`Self::same_worker_after`].
+    pub only_worker_after: Millis,
 }
 
 impl Default for RetryPolicy {
@@ -30,6 +33,7 @@ impl Default for RetryPolicy {
             max_attempts: 10,
             max_prover_failures: 3,
             same_worker_after: Millis::from_secs(30),
+            only_worker_after: Millis::from_secs(1),
         }
     }
 }
@@ -50,6 +54,27 @@ impl RetryPolicy {
         }
         Verdict::Retry
     }
+
+    /// How long a worker that failed a task `times` times is kept from it.
+    pub fn kept_from(&self, times: usize, others: Others) -> Millis {
+        match others {
+            Others::Some => self.same_worker_after,
+            Others::None => {
+                let doubled = u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX);
+                let factor = 1_i64.checked_shl(doubled).unwrap_or(i64::MAX);
+                Millis(self.only_worker_after.0.saturating_mul(factor)).min(self.same_worker_after)
+            }
+        }
+    }
+}
+
+/// Whether a task that a worker failed could go to somebody else meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// Other workers serve its class.
+    Some,
+    /// The worker is the only one for it.
+    None,
 }
 
 /// The place of a task among the ready ones of its class: a virtual time, lower first. It holds arrival, priority and
@@ -104,6 +129,16 @@ mod tests {
             policy.judge(2, &[note(1, FailureClass::Transient)]),
             Verdict::GiveUp(_)
         ));
+    }
+
+    #[test]
+    fn the_only_worker_is_kept_from_a_task_briefly_at_first_and_never_longer_than_one_of_many() {
+        let policy = RetryPolicy::default();
+        let alone: Vec<_> = [1, 2, 3, 5, 6, 70, usize::MAX]
+            .map(|times| policy.kept_from(times, Others::None).0 / 1000)
+            .into();
+        assert_eq!(alone, [1, 2, 4, 16, 30, 30, 30]);
+        assert_eq!(policy.kept_from(1, Others::Some), policy.same_worker_after);
     }
 
     #[test]

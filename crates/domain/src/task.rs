@@ -10,7 +10,7 @@ use crate::{
     failure::FailureClass,
     ids::{RequestId, TaskId, WorkerId},
     names::Name,
-    policy::RetryPolicy,
+    policy::{Others, RetryPolicy},
     time::Timestamp,
 };
 
@@ -193,19 +193,17 @@ impl Task {
     }
 
     /// Whether `worker` should not have the task now, because it failed it lately.
-    pub fn avoids(&self, worker: WorkerId, now: Timestamp, policy: &RetryPolicy) -> bool {
-        self.failures.iter().any(|note| {
-            note.worker == worker
-                && match note.class {
-                    FailureClass::Prover
-                    | FailureClass::InvalidProof
-                    | FailureClass::Program
-                    | FailureClass::Input
-                    | FailureClass::KeyLost
-                    | FailureClass::Transient => now.since(note.at) < policy.same_worker_after,
-                    FailureClass::Cancelled | FailureClass::Deadline => false,
-                }
-        })
+    pub fn avoids(&self, worker: WorkerId, others: Others, now: Timestamp, policy: &RetryPolicy) -> bool {
+        let mut its = self
+            .failures
+            .iter()
+            .filter(|note| note.worker == worker && note.class.keeps_away())
+            .rev()
+            .peekable();
+        let Some(latest) = its.peek().map(|note| note.at) else {
+            return false;
+        };
+        now.since(latest) < policy.kept_from(its.count(), others)
     }
 }
 

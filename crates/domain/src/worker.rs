@@ -96,6 +96,59 @@ impl Standing {
     }
 }
 
+/// What a strike is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Offence {
+    /// A result that does not verify.
+    InvalidProof,
+    /// It blamed a program or an input that is not at fault.
+    FalseBlame,
+    /// It took too long, or made no progress.
+    TooSlow,
+}
+
+impl Offence {
+    /// Every one, each at the place [`Self::place`] says.
+    pub const ALL: [Self; 3] = [Self::InvalidProof, Self::FalseBlame, Self::TooSlow];
+
+    /// Its place in [`Self::ALL`].
+    pub fn place(self) -> usize {
+        match self {
+            Self::InvalidProof => 0,
+            Self::FalseBlame => 1,
+            Self::TooSlow => 2,
+        }
+    }
+
+    /// The word used in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidProof => "invalid_proof",
+            Self::FalseBlame => "false_blame",
+            Self::TooSlow => "too_slow",
+        }
+    }
+}
+
+/// A strike against a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// What for.
+    pub offence: Offence,
+    /// A sentence for the worker and the operator.
+    pub reason: String,
+}
+
+impl Strike {
+    /// One with its reason.
+    pub fn new(offence: Offence, reason: impl Into<String>) -> Self {
+        Self {
+            offence,
+            reason: reason.into(),
+        }
+    }
+}
+
 /// What a worker says of itself when it registers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerProfile {
@@ -138,6 +191,13 @@ mod tests {
         assert!(!out.is_trusted(Timestamp(999)));
         assert!(out.is_trusted(Timestamp(1000)));
         assert!(!out.strike(Timestamp(2000), &STRIKES).is_trusted(Timestamp(2999)));
+    }
+
+    #[test]
+    fn each_offence_has_its_place() {
+        for (place, offence) in Offence::ALL.into_iter().enumerate() {
+            assert_eq!(offence.place(), place);
+        }
     }
 
     #[test]

@@ -92,6 +92,8 @@ fn is_programs_fault(failure: &Failure) -> bool {
         | FailureClass::Transient
         | FailureClass::Prover
         | FailureClass::InvalidProof
+        | FailureClass::PublicValues
+        | FailureClass::Lost
         | FailureClass::KeyLost
         | FailureClass::Cancelled
         | FailureClass::Deadline => false,
@@ -129,7 +131,8 @@ pub(crate) fn error(failure: Option<&Failure>) -> ProofRequestError {
         FailureClass::Program | FailureClass::Input => ProofRequestError::ExecutionFailure,
         FailureClass::InvalidProof => ProofRequestError::VerificationFailure,
         FailureClass::Prover => ProofRequestError::ProvingFailure,
-        FailureClass::Transient | FailureClass::KeyLost => ProofRequestError::UnknownFailure,
+        FailureClass::PublicValues => ProofRequestError::PublicValuesMismatch,
+        FailureClass::Transient | FailureClass::Lost | FailureClass::KeyLost => ProofRequestError::UnknownFailure,
         FailureClass::Cancelled | FailureClass::Deadline => ProofRequestError::UnspecifiedProofRequestFailure,
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! The order of the checks: shape, then who it is (the upload must be the signer's), then policy, each with a sentence that
 //! says what to do. Retries of one logical request differ in nonce and signature only, so the upload, the program and the
-//! mode together are its idempotency key: a repeated call gets the id that the first one got.
+//! mode together are its idempotency key: a repeated call gets the id that the first one got, also when its deadline has
+//! passed meanwhile or its upload is gone.
 
 use alloy_primitives::Address;
 use bytes::Bytes;
 use hierophant_core::ports::Submission;
-use hierophant_domain::{BlobRef, Input, Kind, Limits, Name, Timestamp, Visibility, request::ProgramRef};
-use hierophant_store::{ArtifactRow, ProgramRow};
+use hierophant_domain::{
+    ArtifactId, BlobRef, Input, Kind, Limits, Name, RequestId, Timestamp, Visibility, request::ProgramRef,
+};
+use hierophant_store::{Accepted, ArtifactRow, ProgramRow};
 use prost::Message;
 use tonic::Status;
 
@@ -37,8 +40,29 @@ pub(crate) const VERSION_PREFIX: &str = "sp1-";
 pub(crate) async fn request_proof(door: &Door, envelope: SignedRequest) -> Result<RequestProofResponse, Status> {
     let signed = door::open(envelope)?;
     let wish = decode::proof_wish(signed.body)?;
-    let stdin = door.upload(&wish.stdin_uri, signed.by, STDIN_ROLE, "stdin_uri").await?;
-    let (kind, deadline) = policy(door, &wish)?;
+    let key = repeated_key(door, &wish);
+    let (id, existed) = match accept(door, signed.by, wish).await {
+        Ok(accepted) => (accepted.request, accepted.existed),
+        // What is refused now may repeat a call that was accepted in its time: the deadline was ahead, the upload there.
+        Err(refused) => match accepted_before(door, signed.by, key).await {
+            Some(request) => (request, true),
+            None => return Err(refused),
+        },
+    };
+    tracing::info!(request.id = %id, requester = %signed.by, existed, "request {id} taken from an SP1 client");
+    let sealed = door.ids.seal(id);
+    Ok(RequestProofResponse {
+        tx_hash: Bytes::copy_from_slice(&ids::tx_hash(&sealed)),
+        body: Some(RequestProofResponseBody {
+            request_id: Bytes::copy_from_slice(&sealed),
+        }),
+    })
+}
+
+async fn accept(door: &Door, by: Address, wish: ProofWish) -> Result<Accepted, Status> {
+    let stdin = door.upload(&wish.stdin_uri, by, STDIN_ROLE, "stdin_uri").await?;
+    for_this_network(door, &wish)?;
+    let (kind, deadline) = (served_kind(door, wish.mode)?, checked_deadline(door, wish.deadline)?);
     let program = door
         .clients
         .program(door.name.clone(), wish.vk_hash.to_vec())
@@ -50,16 +74,16 @@ pub(crate) async fn request_proof(door: &Door, envelope: SignedRequest) -> Resul
              they ask for a proof) and send the request again",
         )
     })?;
-    let submission = submission(door, signed.by, wish, kind, deadline, &program, &stdin);
-    let accepted = door.clients.submit(submission).await.map_err(refusal::of_core)?;
-    let (id, existed) = (accepted.request, accepted.existed);
-    tracing::info!(request.id = %id, requester = %signed.by, existed, "request {id} taken from an SP1 client");
-    let sealed = door.ids.seal(id);
-    Ok(RequestProofResponse {
-        tx_hash: Bytes::copy_from_slice(&ids::tx_hash(&sealed)),
-        body: Some(RequestProofResponseBody {
-            request_id: Bytes::copy_from_slice(&sealed),
-        }),
+    let submission = submission(door, by, wish, kind, deadline, &program, &stdin);
+    door.clients.submit(submission).await.map_err(refusal::of_core)
+}
+
+/// The request that `by` was given under a key.
+async fn accepted_before(door: &Door, by: Address, key: Option<Vec<u8>>) -> Option<RequestId> {
+    let found = door.clients.accepted(door.requester(by), key?).await;
+    found.unwrap_or_else(|error| {
+        tracing::warn!(requester = %by, %error, "whether a refused call repeats an accepted one could not be found out");
+        None
     })
 }
 
@@ -81,8 +105,8 @@ pub(crate) async fn cancel(door: &Door, envelope: SignedRequest) -> Result<Cance
     })
 }
 
-/// Whether this network does what is asked for at all.
-fn policy(door: &Door, wish: &ProofWish) -> Result<(Kind, Timestamp), Status> {
+/// Whether what is asked for was meant for this network, now or ever.
+fn for_this_network(door: &Door, wish: &ProofWish) -> Result<(), Status> {
     let settings = &door.settings;
     if wish.version.strip_prefix(VERSION_PREFIX) != Some(settings.toolchain.as_str()) {
         return Err(Status::failed_precondition(format!(
@@ -99,7 +123,7 @@ fn policy(door: &Door, wish: &ProofWish) -> Result<(Kind, Timestamp), Status> {
             "the request is signed for another network's domain; take the domain from this network's GetProofRequestParams",
         ));
     }
-    Ok((served_kind(door, wish.mode)?, checked_deadline(door, wish.deadline)?))
+    Ok(())
 }
 
 fn served_kind(door: &Door, mode: i32) -> Result<Kind, Status> {
@@ -148,7 +172,7 @@ fn submission(
 ) -> Submission {
     Submission {
         requester: door.requester(by),
-        idempotency_key: idempotency_key(stdin, &wish),
+        idempotency_key: idempotency_key(stdin.id, &wish),
         system: door.system.clone(),
         kind,
         toolchain: door.settings.toolchain.clone(),
@@ -179,12 +203,18 @@ fn limit(sent: u64) -> Option<u64> {
 }
 
 /// What stays the same over all retries of one logical request, and differs between any two.
-fn idempotency_key(stdin: &ArtifactRow, wish: &ProofWish) -> Vec<u8> {
+fn idempotency_key(stdin: ArtifactId, wish: &ProofWish) -> Vec<u8> {
     let mut key = Vec::with_capacity(16 + HASH_BYTES + 4);
-    key.extend_from_slice(stdin.id.as_bytes());
+    key.extend_from_slice(stdin.as_bytes());
     key.extend_from_slice(&wish.vk_hash);
     key.extend_from_slice(&wish.mode.to_be_bytes());
     key
+}
+
+/// The key of what may have been accepted here, of an upload that may be gone; `None` for what never can have been.
+fn repeated_key(door: &Door, wish: &ProofWish) -> Option<Vec<u8>> {
+    for_this_network(door, wish).ok()?;
+    ids::parse_artifact_uri(&wish.stdin_uri).map(|stdin| idempotency_key(stdin, wish))
 }
 
 fn memo(wish: ProofWish) -> RequestMemo {

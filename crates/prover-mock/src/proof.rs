@@ -83,6 +83,11 @@ pub(crate) fn program_id(program: &[u8]) -> Vec<u8> {
     hash("mock-program", &[program])
 }
 
+/// What programs of this prover may commit to their public values with, beside their plain SHA-256.
+pub(crate) fn other_hash(public_values: &[u8]) -> Vec<u8> {
+    hash("mock-other-hash", &[public_values])
+}
+
 /// A SHA-256 over parts, each behind its length, for one purpose.
 pub(crate) fn hash(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
     let mut hasher = Sha256::new();

@@ -9,5 +9,5 @@ mod plan;
 mod view;
 
 pub use explain::why_waiting;
-pub use plan::{Offer, plan};
+pub use plan::{Offer, nobody_else_serves, plan};
 pub use view::{ReadyTasks, WorkerView};

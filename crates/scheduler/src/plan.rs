@@ -87,6 +87,13 @@ fn offer(worker: &WorkerView, left: &mut [ReadyTasks], reserve: bool) -> Option<
     })
 }
 
+/// Whether `worker` is the only one that could be given tasks of a class, now or when it has room.
+pub fn nobody_else_serves(class: &TaskClass, worker: WorkerId, workers: &[WorkerView]) -> bool {
+    !workers.iter().any(|other| {
+        other.id != worker && other.is_open() && other.needs_of(class).is_some_and(|needs| other.capacity.fits(&needs))
+    })
+}
+
 fn how_many_fit(space: &Resources, needs: &Resources) -> usize {
     let of = |have: u64, need: u64| {
         have.checked_div(need)
@@ -249,6 +256,24 @@ pub(crate) mod tests {
         ] {
             assert_eq!(plan(&[ready("core", 1, 0)], &[shut]), []);
         }
+    }
+
+    #[test]
+    fn a_worker_is_alone_while_no_other_open_one_has_the_class_and_the_space_for_it() {
+        let own = worker(1, &[("core", 9)]);
+        let alone = |other: WorkerView| nobody_else_serves(&class("core"), own.id, &[own.clone(), other]);
+        let busy = WorkerView {
+            running: 1,
+            used: Resources {
+                memory: 20 * GIB,
+                ..Resources::default()
+            },
+            ..worker(2, &[("core", 9)])
+        };
+        assert!(!alone(busy.clone()));
+        assert!(alone(WorkerView { draining: true, ..busy }));
+        assert!(alone(worker(2, &[("compressed", 14)])));
+        assert!(alone(worker(2, &[("core", 25)])));
     }
 
     proptest! {

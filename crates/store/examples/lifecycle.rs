@@ -109,6 +109,7 @@ async fn work(run: Arc<Run>, id: WorkerId) -> Result<(), Failed> {
         let order = ClaimOrder {
             worker: id,
             classes: vec![class()],
+            nobody_else_serves: Vec::new(),
             limit: SLOTS,
             reserve: false,
             hold: HOLD,

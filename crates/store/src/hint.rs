@@ -22,6 +22,8 @@ pub enum Hint {
         /// Why.
         reason: std::sync::Arc<str>,
     },
+    /// A blob is to go without waiting.
+    Collectable,
     /// A worker's standing or presence changed.
     WorkerChanged(WorkerId),
 }

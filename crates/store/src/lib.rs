@@ -20,12 +20,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hierophant_domain::{
-    ArtifactId, CheckToken, Digest, Failure, LeaseToken, Name, Request, RequestId, TaskClass, TaskId, Timestamp,
-    WorkerId,
+    ArtifactId, CheckToken, Digest, Failure, LeaseToken, Name, Request, RequestId, Requester, TaskClass, TaskId,
+    Timestamp, WorkerId,
     attempt::{Delivery, Fence},
     job::{ExecutionVerdict, Verification},
     request::RequestEvent,
     time::Millis,
+    worker::{Strike, WorkerProfile},
 };
 use tokio::sync::broadcast;
 
@@ -55,6 +56,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// idempotency key). Takes references on its artifacts. [`StoreError::Full`] when the limit on live requests is reached,
     /// [`StoreError::NotFound`] when an input artifact is not complete.
     async fn accept(&self, new: NewRequest) -> Result<Accepted>;
+
+    /// The request accepted under a (requester, idempotency key), whatever has become of it.
+    async fn accepted(&self, requester: Requester, idempotency_key: Vec<u8>) -> Result<Option<RequestId>>;
 
     /// The whole request.
     async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>>;
@@ -89,7 +93,7 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Takes a worker's report of failure.
     async fn fail(&self, token: LeaseToken, failure: Failure) -> Result<Fence>;
 
-    /// Takes a lease back that was not started.
+    /// Takes a lease back that was not started. Of such attempts a task keeps the last.
     async fn release(&self, token: LeaseToken, reason: String) -> Result<Fence>;
 
     /// Gives a returning worker its lapsed leases back where nobody else has the task. Returns those that it holds.
@@ -127,19 +131,23 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Settles a claimed execution. `false` if the claim was lost meanwhile.
     async fn settle_execution(&self, claim: CheckClaim, verdict: ExecutionVerdict) -> Result<bool>;
 
-    /// Gives a claimed check back undone, to be claimed again after `after`. The number of tries stays counted.
-    async fn return_check(&self, claim: CheckClaim, after: Millis) -> Result<()>;
+    /// Gives a claimed check back undone, to be claimed again after `after`.
+    async fn return_check(&self, claim: CheckClaim, how: Undone, after: Millis) -> Result<()>;
 
     // ---- workers ----
 
-    /// Makes a registration durable. [`StoreError::Refused`] while the worker is quarantined.
-    async fn register_worker(&self, profile: hierophant_domain::worker::WorkerProfile) -> Result<WorkerRow>;
+    /// Makes a registration over a new connection durable. [`StoreError::Refused`] while the worker is quarantined.
+    async fn register_worker(&self, profile: WorkerProfile) -> Result<WorkerRow>;
+
+    /// Notes what a registered worker now says of itself over the connection that it has. [`StoreError::NotFound`] for an
+    /// unknown one.
+    async fn update_worker(&self, profile: WorkerProfile) -> Result<()>;
 
     /// Notes that a worker was heard of (or is cut off, or left), with the reason for people.
     async fn worker_presence(&self, worker: WorkerId, presence: Presence, reason: String) -> Result<()>;
 
-    /// One strike, with its reason. Returns the row; quarantine follows from the policy.
-    async fn strike(&self, worker: WorkerId, reason: String) -> Result<Option<WorkerRow>>;
+    /// One strike. Returns the row; quarantine follows from the policy.
+    async fn strike(&self, worker: WorkerId, strike: Strike) -> Result<Option<WorkerRow>>;
 
     /// Workers, latest seen first: those here, or those gone; at most [`PAGE_MAX`] from `offset`.
     async fn workers(&self, gone: bool, offset: usize, limit: usize) -> Result<Vec<WorkerRow>>;
@@ -186,6 +194,15 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// A secret of this installation by name, made at first use (32 random bytes).
     async fn secret(&self, name: String) -> Result<[u8; 32]>;
+}
+
+/// How a claimed check was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// It was begun and gave no answer: it counts as a try.
+    Tried,
+    /// It could not be begun: it does not count.
+    NotNow,
 }
 
 /// Which claimed check is settled or given back.

@@ -8,7 +8,7 @@ use hierophant_domain::{
     attempt::Delivery,
     failure::Failure,
     request::Execution,
-    worker::{Liveness, Standing, WorkerProfile},
+    worker::{Liveness, Offence, Standing, WorkerProfile},
 };
 
 /// Longest page that a listing returns.
@@ -87,6 +87,8 @@ pub struct Counts {
     pub requests: [u64; 5],
     /// Open tasks by state code.
     pub tasks: [u64; 7],
+    /// Strikes since the store was opened, index [`Offence::place`].
+    pub strikes: [u64; Offence::ALL.len()],
 }
 
 /// A worker's wish for tasks.
@@ -96,6 +98,9 @@ pub struct ClaimOrder {
     pub worker: WorkerId,
     /// The classes that it may be given, from those that [`crate::Store::ready`] named.
     pub classes: Vec<TaskClass>,
+    /// Those of them that nobody else serves: what the worker failed of these comes back to it sooner
+    /// ([`hierophant_domain::RetryPolicy::kept_from`]).
+    pub nobody_else_serves: Vec<TaskClass>,
     /// How many in all; at most [`BATCH_MAX`].
     pub limit: usize,
     /// Whether these are reservations to be prefetched.
@@ -159,7 +164,7 @@ pub struct VerificationWork {
     pub delivery: Delivery,
     /// The right to settle it.
     pub token: CheckToken,
-    /// How often it was claimed, this time included.
+    /// How often it was tried, this time included.
     pub tries: u32,
 }
 
@@ -170,7 +175,7 @@ pub struct ExecutionWork {
     pub request: Arc<Request>,
     /// The right to settle it.
     pub token: CheckToken,
-    /// How often it was claimed, this time included.
+    /// How often it was tried, this time included.
     pub tries: u32,
 }
 

@@ -13,9 +13,10 @@ use hierophant_domain::{
     job::{ExecutionVerdict, Verification},
     request::{Binding, RequestEvent},
     time::Millis,
+    worker::{Offence, Strike},
 };
 use hierophant_store::{
-    Beat, CheckClaim, Presence, Result, StoreError,
+    Beat, CheckClaim, Presence, Result, StoreError, Undone,
     conformance::{World, class, invariants::Picture, key, worker_id},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -24,28 +25,76 @@ const WORKERS: u8 = 3;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Accept { key: u64, priority: i16, pending: bool },
-    Claim { worker: u8, limit: usize, reserve: bool },
-    Beat { lease: Index, running: bool },
-    Deliver { lease: Index },
-    Fail { lease: Index, class: FailureClass },
-    Release { lease: Index },
+    Accept {
+        key: u64,
+        priority: i16,
+        pending: bool,
+    },
+    Claim {
+        worker: u8,
+        limit: usize,
+        reserve: bool,
+    },
+    Beat {
+        lease: Index,
+        running: bool,
+    },
+    Deliver {
+        lease: Index,
+    },
+    Fail {
+        lease: Index,
+        class: FailureClass,
+    },
+    Release {
+        lease: Index,
+    },
     Lapse,
-    LapseWorker { worker: u8 },
-    Readopt { worker: u8 },
-    Withdraw { n: usize },
+    LapseWorker {
+        worker: u8,
+    },
+    Readopt {
+        worker: u8,
+    },
+    Withdraw {
+        n: usize,
+    },
     ClaimVerifications,
-    SettleVerification { check: Index, verdict: u8 },
+    SettleVerification {
+        check: Index,
+        verdict: u8,
+    },
     ClaimExecutions,
-    SettleExecution { check: Index, verdict: u8 },
-    ReturnCheck { check: Index, execution: bool },
-    Cancel { request: Index },
+    SettleExecution {
+        check: Index,
+        verdict: u8,
+    },
+    ReturnCheck {
+        check: Index,
+        execution: bool,
+        undone: Undone,
+    },
+    Cancel {
+        request: Index,
+    },
     Expire,
-    Presence { worker: u8, presence: Presence },
-    Register { worker: u8 },
-    Strike { worker: u8 },
+    Presence {
+        worker: u8,
+        presence: Presence,
+    },
+    Register {
+        worker: u8,
+    },
+    Update {
+        worker: u8,
+    },
+    Strike {
+        worker: u8,
+    },
     ReleaseEnded,
-    Advance { millis: i64 },
+    Advance {
+        millis: i64,
+    },
     Reopen,
 }
 
@@ -75,11 +124,13 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (index(), 0..3_u8).prop_map(|(check, verdict)| Op::SettleVerification { check, verdict }),
         3 => Just(Op::ClaimExecutions),
         3 => (index(), 0..3_u8).prop_map(|(check, verdict)| Op::SettleExecution { check, verdict }),
-        1 => (index(), any::<bool>()).prop_map(|(check, execution)| Op::ReturnCheck { check, execution }),
+        1 => (index(), any::<bool>(), prop_oneof![Just(Undone::Tried), Just(Undone::NotNow)])
+            .prop_map(|(check, execution, undone)| Op::ReturnCheck { check, execution, undone }),
         1 => index().prop_map(|request| Op::Cancel { request }),
         1 => Just(Op::Expire),
         1 => (worker(), presence).prop_map(|(worker, presence)| Op::Presence { worker, presence }),
         1 => worker().prop_map(|worker| Op::Register { worker }),
+        1 => worker().prop_map(|worker| Op::Update { worker }),
         1 => worker().prop_map(|worker| Op::Strike { worker }),
         1 => Just(Op::ReleaseEnded),
         3 => prop_oneof![Just(1), Just(2_000), Just(15_000), Just(2_000_000)].prop_map(|millis| Op::Advance { millis }),
@@ -238,14 +289,18 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
                 allowed(world.store().settle_execution(claim, verdict).await).expect("answers");
             }
         }
-        Op::ReturnCheck { check, execution } => {
+        Op::ReturnCheck {
+            check,
+            execution,
+            undone,
+        } => {
             let from = if *execution {
                 &known.executions
             } else {
                 &known.verifications
             };
             if let Some(claim) = pick(from, *check) {
-                allowed(world.store().return_check(claim, Millis(5)).await).expect("answers");
+                allowed(world.store().return_check(claim, *undone, Millis(5)).await).expect("answers");
             }
         }
         Op::Cancel { request } => {
@@ -266,8 +321,16 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
         }
         // Refused while it is quarantined.
         Op::Register { worker } => drop(allowed(world.store().register_worker(World::profile(*worker)).await)),
+        // Unknown until it has registered.
+        Op::Update { worker } => drop(allowed(world.store().update_worker(World::profile(*worker)).await)),
         Op::Strike { worker } => {
-            allowed(world.store().strike(worker_id(*worker), "so".to_owned()).await).expect("strikes");
+            allowed(
+                world
+                    .store()
+                    .strike(worker_id(*worker), Strike::new(Offence::TooSlow, "so"))
+                    .await,
+            )
+            .expect("strikes");
         }
         Op::ReleaseEnded => {
             allowed(world.store().release_ended(world.store().now(), 10).await).expect("releases");

@@ -160,7 +160,7 @@ impl Cluster {
         for (name, value) in &setup.variables {
             coordinator.variable(name, Some(value));
         }
-        let client = reqwest::Client::new();
+        let client = crate::http_client();
         let mut cluster = Self {
             setup,
             coordinator,
@@ -307,6 +307,21 @@ impl Cluster {
 
     /// Asks the coordinator for a page of JSON, whatever its status. `Err` says what was in the way, in words.
     pub async fn json(&self, path: &str) -> Result<serde_json::Value, String> {
+        let body = self.page(path).await?;
+        serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}: {}", String::from_utf8_lossy(&body)))
+    }
+
+    /// The coordinator's metrics whose name and labels begin with `start`, added up; 0 where there are none. `Err` says
+    /// what was in the way, in words.
+    pub async fn metric(&self, start: &str) -> Result<f64, String> {
+        let body = self.page("/metrics").await?;
+        let text = String::from_utf8_lossy(&body);
+        let values = text.lines().filter(|line| line.starts_with(start));
+        let values = values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    async fn page(&self, path: &str) -> Result<Vec<u8>, String> {
         let url = format!("{}{path}", self.http_url());
         let response = self
             .client
@@ -315,7 +330,7 @@ impl Cluster {
             .await
             .map_err(|error| format!("{url}: {error:?}"))?;
         let body = response.bytes().await.map_err(|error| format!("{url}: {error:?}"))?;
-        serde_json::from_slice(&body).map_err(|error| format!("{url}: {error}: {}", String::from_utf8_lossy(&body)))
+        Ok(body.into())
     }
 
     /// Waits until the coordinator says that it can accept requests.

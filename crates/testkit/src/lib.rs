@@ -25,6 +25,7 @@
 
 mod binaries;
 mod cluster;
+mod http;
 mod leftovers;
 mod node;
 mod process;
@@ -34,6 +35,7 @@ mod wait;
 
 pub use binaries::Binaries;
 pub use cluster::{Cluster, Setup};
+pub use http::http_client;
 pub use leftovers::{Leftover, leftovers};
 pub use node::Node;
 pub use process::{Launch, Process};

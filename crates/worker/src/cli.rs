@@ -1,4 +1,4 @@
-//! The command line: `contemplant [--config FILE] [--set KEY=VALUE]… [run | config … | circuits …]`.
+//! The command line: `contemplant [-c FILE] [--set KEY=VALUE]… [run | config … | circuits …]`.
 //!
 //! Exit codes: 0 all went well (for `run`: everything that was running was finished and delivered, or is kept on disk);
 //! 1 it could not be done; 2 the command line or the settings are wrong; 3 the worker stopped before its work was done.
@@ -11,6 +11,7 @@ use hierophant_config::{
     settings::contemplant::{Prover, Settings},
     show,
 };
+use hierophant_prover_protocol::host::INHERITED_ENVIRONMENT;
 
 use crate::{
     RELEASE, logs,
@@ -27,7 +28,7 @@ const EXIT_UNFINISHED: u8 = 3;
 #[command(name = "contemplant", version = RELEASE.trim_start_matches("contemplant "), propagate_version = true)]
 pub struct Cli {
     /// Settings file [default: contemplant.toml in the working directory, if there is one]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Overrides a setting; may be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
@@ -71,8 +72,7 @@ struct CircuitsArgs {
     /// Which of the configured provers, counted from 1
     #[arg(long, value_name = "NUMBER")]
     prover: Option<usize>,
-    /// Handed to the prover as they are
-    #[arg(last = true)]
+    /// Handed to the prover as they are; options of its own behind `--`
     args: Vec<String>,
 }
 
@@ -140,10 +140,16 @@ fn circuits(verb: &str, args: &CircuitsArgs, settings: &Settings) -> ExitCode {
             }
         },
     };
+    // The environment that the worker gives it, or it would look for its files elsewhere than when it proves.
+    let inherited = INHERITED_ENVIRONMENT
+        .iter()
+        .filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
     let failed = std::process::Command::new(&prover.executable)
         .args(&prover.args)
         .args(["circuits", verb])
         .args(&args.args)
+        .env_clear()
+        .envs(inherited)
         .envs(prover.env.iter().map(|(name, secret)| (name, secret.expose())))
         .exec();
     complain(

@@ -39,8 +39,6 @@ use totals::Totals;
 
 /// How often metrics are tidied.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-/// How long a connection to the artifact service may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +98,6 @@ pub fn run(settings: &Settings) -> Result<Ended, WorkerError> {
 async fn live(settings: &Settings) -> Result<Ended, WorkerError> {
     // First, so that no signal is lost.
     let signals = Signals::listen().map_err(system)?;
-    // An earlier installation means the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = PrometheusBuilder::new().install_recorder().map_err(system)?;
     let directory = DataDirectory::open(&settings.data_directory)?;
     let identity = Identity::load(directory.root(), settings.name.as_deref())?;
@@ -181,13 +177,12 @@ fn certificate(settings: &Settings) -> Result<Option<Vec<u8>>, WorkerError> {
 
 /// The client for artifacts: it trusts what the link trusts.
 fn http_client(ca: Option<&[u8]>) -> Result<reqwest::Client, reqwest::Error> {
+    let builder = hierophant_artifacts::client::http_builder();
     match ca {
-        None => hierophant_artifacts::client::http_client(),
-        Some(pem) => reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tls_certs_only([reqwest::Certificate::from_pem(pem)?])
-            .build(),
+        None => builder,
+        Some(pem) => builder.tls_certs_only([reqwest::Certificate::from_pem(pem)?]),
     }
+    .build()
 }
 
 fn connect(

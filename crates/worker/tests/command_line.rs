@@ -64,8 +64,10 @@ fn the_example_file_is_a_sound_start() {
     let file = file.to_str().unwrap();
     let output = contemplant(&["--config", file, "config", "check"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let shown = text(&contemplant(&["config", "show", "--config", file, "--set", "slots=7"]).stdout);
-    assert!(shown.contains("slots = 7"), "{shown}");
+    for config in ["--config", "-c"] {
+        let shown = text(&contemplant(&["config", "show", config, file, "--set", "slots=7"]).stdout);
+        assert!(shown.contains("slots = 7"), "{config}: {shown}");
+    }
 }
 
 #[test]
@@ -78,16 +80,36 @@ fn circuits_are_the_provers_own_business() {
     )
     .unwrap();
     let file = file.to_str().unwrap();
-    let output = contemplant(&["--config", file, "circuits", "verify", "--", "--all"]);
+    let output = contemplant(&["--config", file, "circuits", "verify", "a", "--", "--all"]);
     assert_eq!(
         text(&output.stdout),
-        "configured circuits verify --all\n",
+        "configured circuits verify a --all\n",
         "{}",
         text(&output.stderr)
     );
     let output = contemplant(&["--config", file, "circuits", "record", "--prover", "2"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("there is no prover 2"));
+}
+
+#[test]
+fn circuits_are_looked_for_where_the_worker_has_them_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("contemplant.toml");
+    std::fs::write(
+        &file,
+        "coordinator = \"http://127.0.0.1:1\"\n[[provers]]\nexecutable = \"/bin/sh\"\n\
+         args = [\"-c\", \"echo $CONFIGURED,$OF_THE_SHELL,$LANG\"]\nenv = { CONFIGURED = \"there\" }\n",
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_contemplant"))
+        .args(["--config", file.to_str().unwrap(), "circuits", "verify"])
+        .env_clear()
+        .env("OF_THE_SHELL", "here")
+        .env("LANG", "C")
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), "there,,C\n", "{}", text(&output.stderr));
 }
 
 #[test]

@@ -137,6 +137,22 @@ async fn a_crashed_prover_is_reported_and_started_again() {
 }
 
 #[tokio::test]
+async fn a_prover_that_jobs_kill_is_started_again_without_a_growing_wait() {
+    let world = World::start(&[]).await;
+    for _ in 0..4 {
+        fails_and_recovers(&world, "crash=kill").await;
+    }
+    let log = world.worker.log();
+    let waits: Vec<_> = log
+        .lines()
+        .filter_map(|line| line.split_once("started again in "))
+        .collect();
+    assert_eq!(waits.len(), 4, "{log}");
+    // The third wait would be a second or more.
+    assert!(waits.iter().all(|(_, wait)| wait.contains("ms")), "{waits:?}");
+}
+
+#[tokio::test]
 async fn a_prover_that_falls_silent_is_reported_and_started_again() {
     let world = World::start(&[]).await;
     let failure = fails_and_recovers(&world, "hang=silent").await;

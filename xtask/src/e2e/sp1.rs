@@ -5,6 +5,7 @@
 mod client;
 mod conformance;
 mod forged;
+mod mock;
 mod network;
 mod scenarios;
 
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Uses the proofs of the last run instead of making new ones.
     #[arg(long)]
     recorded: bool,
+    /// Only this row of the checklist. May be repeated.
+    #[arg(long, value_name = "NUMBER", requires = "conformance", value_parser = conformance::row)]
+    row: Vec<usize>,
     /// Lets the client of another release of sp1-sdk, one in provers/sp1-clients, ask too. May be repeated.
     #[arg(long, value_name = "VERSION", conflicts_with = "core")]
     sdk: Vec<String>,
@@ -51,17 +55,35 @@ pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
         long: args.long,
         recorded: args.recorded,
         sdks: &args.sdk,
+        rows: &args.row,
     };
-    if args.conformance {
-        return conformance::run(env, options);
-    }
-    if !args.sdk.is_empty() {
+    if !args.conformance && !args.sdk.is_empty() {
         return conformance::run_releases(env, options);
     }
-    let tally = scenarios(env, args.core)?;
-    println!("\n{} passed, {} failed", tally.passed, tally.failed);
-    ensure!(tally.failed == 0, "{} scenarios failed", tally.failed);
+    let tally = if args.conformance {
+        conformance::run(env, options)?
+    } else {
+        scenarios(env, args.core)?
+    };
+    println!(
+        "\n{} passed, {} failed, {} skipped",
+        tally.passed, tally.failed, tally.skipped
+    );
+    ensure!(tally.failed == 0, "{} failed", tally.failed);
     Ok(())
+}
+
+/// The contract's checklist as one runs it who names no option.
+pub(crate) fn checklist(env: &Env) -> Result<Tally> {
+    conformance::run(
+        env,
+        conformance::Options {
+            long: false,
+            recorded: false,
+            sdks: &[],
+            rows: &[],
+        },
+    )
 }
 
 /// Every scenario.
@@ -94,6 +116,9 @@ fn scenarios(env: &Env, core_only: bool) -> Result<Tally> {
             let mut report = Report::default();
             scenarios::all(&mut network, &mut report, core_only).await;
             network.finish().await;
+            if !core_only {
+                report.run("mock mode", mock::all_modes(env)).await;
+            }
             report.finish()
         };
         tokio::select! {

@@ -6,9 +6,10 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use hierophant_domain::ArtifactId;
@@ -16,12 +17,17 @@ use hierophant_domain::ArtifactId;
 use super::{BlobError, BlobSettings, Durability, Listed, Stored};
 use crate::files::{SpaceFloor, Written, measure};
 
+/// How long one look at the free space answers those who ask before they begin something: there may be thousands a second.
+const LOOK_ANSWERS_FOR: Duration = Duration::from_millis(100);
+
 /// A root that this process has to itself.
 #[derive(Debug)]
 pub(super) struct Disk {
     blobs: PathBuf,
     incoming: PathBuf,
     floor: SpaceFloor,
+    /// When the free space was looked at last, and how much there was.
+    looked: Mutex<Option<(Instant, u64)>>,
     next_part: AtomicU64,
     /// Locked as long as it is open; the system releases it however the process ends.
     _lock: File,
@@ -47,6 +53,7 @@ impl Disk {
                 directory: Arc::from(root.as_path()),
                 min_free_bytes: settings.min_free_bytes,
             },
+            looked: Mutex::default(),
             next_part: AtomicU64::new(0),
             _lock: lock,
         };
@@ -66,6 +73,19 @@ impl Disk {
 
     pub(super) fn floor(&self) -> &SpaceFloor {
         &self.floor
+    }
+
+    /// What the last look at the free space says about `more` bytes; `None` if it was too long ago.
+    pub(super) fn recent_look(&self, more: u64) -> Option<io::Result<()>> {
+        let (at, free) = (*self.looked.lock().unwrap_or_else(PoisonError::into_inner))?;
+        (at.elapsed() < LOOK_ANSWERS_FOR).then(|| self.floor.check_against(free, more))
+    }
+
+    /// Looks at the free space, for `more` bytes and for whoever asks soon.
+    pub(super) fn look(&self, more: u64) -> io::Result<()> {
+        let free = self.floor.free()?;
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), free));
+        self.floor.check_against(free, more)
     }
 
     fn remove_leftovers(&self) -> io::Result<()> {

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use hierophant_artifacts::{Operation, http::HttpLimits};
-use reqwest::{Client, Response, StatusCode};
+use hierophant_artifacts::{Operation, client::http_client, http::HttpLimits};
+use reqwest::{Response, StatusCode};
 
 use crate::common::{Server, Setup, content, new_id, sha256};
 
 async fn get(url: &str, headers: &[(&str, &str)]) -> Response {
-    let request = headers.iter().fold(Client::new().get(url), |request, (name, value)| {
-        request.header(*name, *value)
-    });
+    let request = headers
+        .iter()
+        .fold(http_client().unwrap().get(url), |request, (name, value)| {
+            request.header(*name, *value)
+        });
     request.send().await.unwrap()
 }
 
@@ -24,7 +26,7 @@ async fn a_blob_is_sent_as_it_is_stored() {
     let bytes = content(3_000_001, 1);
     let id = server.store(&bytes).await;
     let etag = format!("\"{}\"", hex::encode(sha256(&bytes).0));
-    let head = Client::new().head(server.get_url(id)).send().await.unwrap();
+    let head = http_client().unwrap().head(server.get_url(id)).send().await.unwrap();
     // Even for a client that would take it compressed.
     let whole = get(&server.get_url(id), &[("accept-encoding", "gzip, zstd")]).await;
     for response in [&head, &whole] {
@@ -92,7 +94,8 @@ async fn ranges() {
             status
         );
     }
-    let head = Client::new()
+    let head = http_client()
+        .unwrap()
         .head(&url)
         .header("range", "bytes=0-9")
         .send()

@@ -2,8 +2,8 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use hierophant_artifacts::{Operation, http::HttpLimits};
-use reqwest::{Body, Client, Response, StatusCode};
+use hierophant_artifacts::{Operation, client::http_client, http::HttpLimits};
+use reqwest::{Body, Response, StatusCode};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 async fn put(url: &str, body: impl Into<Body>) -> Response {
-    Client::new().put(url).body(body).send().await.unwrap()
+    http_client().unwrap().put(url).body(body).send().await.unwrap()
 }
 
 /// A body without Content-Length.
@@ -227,7 +227,8 @@ async fn a_worker_stores_under_ids_that_it_mints() {
     let token = server.token(Operation::PutAny);
     for _ in 0..2 {
         let id = new_id();
-        let request = Client::new()
+        let request = http_client()
+            .unwrap()
             .put(server.bare_url(id))
             .bearer_auth(&token)
             .body("output");

@@ -128,6 +128,7 @@ async fn prove(store: &SqliteStore, worker: WorkerId) -> Result<()> {
         let order = ClaimOrder {
             worker,
             classes: vec![class()],
+            nobody_else_serves: Vec::new(),
             limit: BATCH_MAX,
             reserve: false,
             hold: HOLD,

@@ -75,6 +75,36 @@ async fn a_guest_exactly_at_its_limits_is_proved() {
     cluster.finish(PATIENCE).await;
 }
 
+#[tokio::test]
+async fn a_client_signs_another_hash_than_its_program_gives() {
+    let mut cluster = Cluster::start(setup()).await;
+    cluster.add_worker(&[]).await;
+    let client = Client::new(&cluster, 1);
+    let elf = client.program("").await;
+    let mut wish = client.wish(&elf, "signed by another hash function").await;
+    wish.signed_hash = Some(mock::other_hash(&mock::public_values(&wish.elf, &wish.stdin)));
+    let id = client.ask(&wish).await;
+    client.proven(&wish, &id).await;
+    let mut wish = client.wish(&elf, "signed wrongly").await;
+    wish.signed_hash = Some(vec![7; 32]);
+    let id = client.ask(&wish).await;
+    let (execution, details, trace) = client.unfulfilled(&id).await;
+    assert_eq!(execution, ExecutionStatus::Executed, "the program itself ended well");
+    assert_eq!(details.error(), ProofRequestError::PublicValuesMismatch);
+    assert!(trace.contains("hash was signed"), "{trace}");
+    let seen = operator::request(&cluster, &id).await;
+    assert_eq!(
+        (&seen["state"], &seen["failure"]["class"]),
+        (&"failed".into(), &"public_values".into()),
+        "{seen}"
+    );
+    let worker = operator::worker_until(&cluster, 0, "an idle worker", |worker| {
+        worker["working_on"].as_array().is_some_and(Vec::is_empty)
+    });
+    assert_eq!(worker.await["strikes"], 0);
+    cluster.finish(PATIENCE).await;
+}
+
 /// What the prover of a system says of an input that it cannot decode, be it the encoding or the compression around it.
 #[tokio::test]
 async fn an_input_cannot_be_decoded() {

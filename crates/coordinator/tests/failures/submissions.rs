@@ -247,6 +247,10 @@ async fn a_reply_is_lost_and_the_request_repeated() {
     let id = client.ask(&wish).await;
     assert_eq!(cluster.grpc_proxy().replies_lost(), 1);
     client.proven(&wish, &id).await;
+    // So late that a new request would be refused.
+    let mut late = wish.auction();
+    late.deadline = now() - 1;
+    assert_eq!(client.request_proof(&late).await.unwrap(), id);
     assert_eq!(accepted(&cluster).await, 1);
     operator::assert_fulfilled_once(&cluster, &id).await;
     cluster.finish(PATIENCE).await;

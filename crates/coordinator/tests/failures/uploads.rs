@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hierophant_door_sp1::proto::types::ExecutionStatus;
+use hierophant_door_sp1::proto::types::{ExecutionStatus, ProofRequestError};
 use hierophant_testkit::{Cluster, wait_until};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tonic::Code;
@@ -176,13 +176,17 @@ async fn an_input_is_lost_from_the_disk() {
     assert_eq!(lost.len(), 1, "{lost:?}");
     fs::remove_file(&lost[0]).unwrap();
     let id = client.ask(&wish).await;
-    let (execution, _, trace) = client.unfulfilled(&id).await;
+    let (execution, details, trace) = client.unfulfilled(&id).await;
     assert_ne!(execution, ExecutionStatus::Unexecutable, "the program was not at fault");
-    assert!(trace.contains(artifact) && trace.contains("is gone"), "{trace}");
+    assert_eq!(details.error(), ProofRequestError::UnknownFailure, "nor was the input");
+    assert!(
+        trace.contains(artifact) && trace.contains("the coordinator has lost"),
+        "{trace}"
+    );
     let seen = operator::request(&cluster, &id).await;
     assert_eq!(
-        (&seen["state"], &seen["failure"]["message"]),
-        (&"failed".into(), &trace.as_str().into()),
+        (&seen["state"], &seen["failure"]["class"], &seen["failure"]["message"]),
+        (&"failed".into(), &"lost".into(), &trace.as_str().into()),
         "{seen}"
     );
     cluster.finish(PATIENCE).await;

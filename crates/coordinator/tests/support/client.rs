@@ -59,6 +59,8 @@ pub(crate) struct Wish {
     pub(crate) stdin: Vec<u8>,
     pub(crate) stdin_uri: String,
     pub(crate) mode: ProofMode,
+    /// What auction bodies sign as the hash of the public values; `None`: their SHA-256.
+    pub(crate) signed_hash: Option<Vec<u8>>,
     domain: Bytes,
 }
 
@@ -94,11 +96,12 @@ impl Wish {
             executor: party.clone(),
             verifier: party.clone(),
             treasury: party,
-            public_values_hash: Some(
-                Sha256::digest(mock::public_values(&self.elf, &self.stdin))
+            public_values_hash: Some(match &self.signed_hash {
+                Some(hash) => hash.clone().into(),
+                None => Sha256::digest(mock::public_values(&self.elf, &self.stdin))
                     .to_vec()
                     .into(),
-            ),
+            }),
             base_fee: "0".to_owned(),
             max_price_per_pgu: "1".to_owned(),
             ..AuctionRequestProofBody::default()
@@ -138,7 +141,7 @@ impl Client {
         Self {
             channel: Endpoint::from_shared(cluster.grpc_url()).expect("a URL").connect_lazy(),
             key: SigningKey::from_slice(&[key; 32]).expect("a key"),
-            http: reqwest::Client::new(),
+            http: hierophant_testkit::http_client(),
         }
     }
 
@@ -264,6 +267,7 @@ impl Client {
             stdin: stdin.as_bytes().to_vec(),
             stdin_uri: self.upload(STDIN, stdin.as_bytes()).await,
             mode: ProofMode::Compressed,
+            signed_hash: None,
             domain: params.domain,
         }
     }

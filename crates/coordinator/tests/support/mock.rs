@@ -53,6 +53,11 @@ pub(crate) fn public_values(elf: &[u8], stdin: &[u8]) -> Vec<u8> {
     hash("mock-public-values", &[elf, &inputs(stdin)])
 }
 
+/// The other hash than SHA-256 that the mock's programs may commit to their public values with.
+pub(crate) fn other_hash(public_values: &[u8]) -> Vec<u8> {
+    hash("mock-other-hash", &[public_values])
+}
+
 /// The only right proof.
 pub(crate) fn proof(elf: &[u8], stdin: &[u8], kind: &str) -> Vec<u8> {
     let text = format!(

@@ -66,6 +66,9 @@ pub struct ExecutionReport {
     pub fault: Option<(hierophant_domain::ProgramFault, String)>,
     /// What is known of the run.
     pub record: Record,
+    /// What else than SHA-256 the system's programs may hash their public values with, and what that gives; empty where it is
+    /// not known.
+    pub public_values_hashes: Vec<Digest>,
 }
 
 /// A proof to check.
@@ -79,7 +82,7 @@ pub struct VerifyJob {
     pub inputs: Vec<CheckInput>,
     /// The id that the proof must be for.
     pub program_id: Vec<u8>,
-    /// What the public values must hash to.
+    /// What the public values must hash to, by SHA-256 or as the system's programs do otherwise.
     pub public_values: Option<Digest>,
     /// The toolchain version that the proof must carry.
     pub toolchain: Name,
@@ -105,6 +108,9 @@ pub enum CheckError {
     /// The process died, hung or ran over its memory or time: the check itself may be at fault.
     #[error("the check did not end well: {0}")]
     Died(String),
+    /// A blob that was whole here is gone or damaged: this coordinator's fault and nobody else's.
+    #[error("{0}")]
+    Lost(String),
     /// Not now (no process free, no such system): to be tried again.
     #[error("the check cannot be done now: {0}")]
     Unavailable(String),

@@ -30,8 +30,12 @@ pub trait Clients: Send + Sync + std::fmt::Debug + 'static {
     /// [`CoreError::Invalid`] when it has not, [`CoreError::Unavailable`] while the check goes on past 45 s.
     async fn register_program(&self, registration: Registration) -> Result<ProgramRow>;
 
-    /// Accepts a request, or finds the one accepted before under the same key.
+    /// Accepts a request, or finds the one accepted before under the same key, even where it would now be refused.
     async fn submit(&self, submission: Submission) -> Result<Accepted>;
+
+    /// The request that was accepted under a key, whatever has become of it: what a door looks for before it refuses what
+    /// may be a repeated call.
+    async fn accepted(&self, requester: Requester, idempotency_key: Vec<u8>) -> Result<Option<RequestId>>;
 
     /// What status polls ask for. Cheap.
     async fn status(&self, id: RequestId) -> Result<Option<RequestStatus>>;

@@ -3,6 +3,7 @@
 use hierophant_core::ports::Operators as _;
 use hierophant_domain::{
     AttemptState, FailureClass, ProgramFault, RequestState,
+    attempt::Fence,
     request::{Binding, Execution},
     time::Millis,
 };
@@ -18,6 +19,8 @@ over_both_adapters!(
     a_check_that_hangs_blocks_nobody_for_good,
     public_values_are_those_of_the_trusted_execution,
     public_values_are_those_that_the_client_signed,
+    a_signed_hash_may_be_any_that_programs_commit_with,
+    a_signed_hash_that_the_execution_does_not_give_ends_the_request,
     public_values_are_bound_by_the_proof_alone,
     a_program_beyond_the_operators_limit_is_not_checked,
     an_execution_that_dies_three_times_is_given_up,
@@ -109,13 +112,7 @@ async fn a_check_that_hangs_blocks_nobody_for_good<A: Adapter>() {
 async fn public_values_are_those_of_the_trusted_execution<A: Adapter>() {
     let network = Network::start().await;
     let mut cheat = Worker::<A>::join(&network, 1).await;
-    // The client's own hash would let the cheat through: what was run here counts.
-    let request = network
-        .ask()
-        .executed()
-        .expecting(checker::digest(b"other values"))
-        .submit()
-        .await;
+    let request = network.ask().executed().submit().await;
     let task = cheat.lease().await;
     let mut honest = Worker::<A>::join(&network, 2).await;
     cheat.deliver(&network, task.token, proof_of(b"other values")).await;
@@ -136,6 +133,43 @@ async fn public_values_are_those_that_the_client_signed<A: Adapter>() {
     network.strikes(cheat.id(), 1).await;
     honest.deliver(&network, task.token, good_proof()).await;
     assert_eq!(network.fulfilled(request).await.binding, Binding::ClientHash);
+}
+
+async fn a_signed_hash_may_be_any_that_programs_commit_with<A: Adapter>() {
+    let network = Network::start().await;
+    let mut worker = Worker::<A>::join(&network, 1).await;
+    for signed in [checker::digest(PUBLIC_VALUES), checker::other_digest(PUBLIC_VALUES)] {
+        let request = network.ask().executed().expecting(signed).submit().await;
+        let task = worker.lease().await;
+        worker.deliver(&network, task.token, good_proof()).await;
+        let outcome = network.fulfilled(request).await;
+        assert_eq!(outcome.binding, Binding::TrustedExecution);
+        assert_eq!(outcome.record.public_values, Some(checker::digest(PUBLIC_VALUES)));
+    }
+}
+
+async fn a_signed_hash_that_the_execution_does_not_give_ends_the_request<A: Adapter>() {
+    let network = Network::start().await;
+    let worker = Worker::<A>::join(&network, 1).await;
+    let signed = checker::digest(b"other values");
+    let request = network.ask().executed().expecting(signed).submit().await;
+    let ended = network.ends(request, RequestState::Failed).await;
+    let failure = ended.failure.clone().unwrap();
+    assert_eq!((failure.class, failure.fault), (FailureClass::PublicValues, None));
+    assert!(failure.message.contains("signed"), "{failure:?}");
+    assert!(matches!(&ended.execution, Execution::Executed(_)), "{ended:?}");
+    // Whatever the worker makes of it, it is nobody's any more.
+    if let Some(attempt) = network.core().attempts(request).await.unwrap().first() {
+        let fence = worker.deliver(&network, attempt.token, good_proof()).await;
+        assert_eq!(fence, Fence::Gone);
+    }
+    // A program that fails is at fault for that, whatever was signed.
+    network
+        .checker
+        .next_executions([Execute::Fault(ProgramFault::NonZeroExit, "halted with 1")]);
+    let broken = network.ask().executed().expecting(signed).submit().await;
+    let failure = network.ends(broken, RequestState::Failed).await.failure.clone();
+    assert_eq!(failure.unwrap().class, FailureClass::Program);
 }
 
 async fn public_values_are_bound_by_the_proof_alone<A: Adapter>() {

@@ -5,7 +5,7 @@ use hierophant_core::{
     ports::{Operators as _, Workers as _},
 };
 use hierophant_domain::{
-    AttemptState, Failure, FailureClass, ProgramFault, RequestState,
+    AttemptState, Failure, FailureClass, ProgramFault, RequestState, RetryPolicy,
     attempt::Fence,
     request::{Binding, Execution},
     time::Millis,
@@ -28,6 +28,7 @@ over_both_adapters!(
     an_abnormal_exit_that_a_second_run_does_not_see_is_the_workers,
     blame_that_nobody_can_check_ends_after_enough_workers,
     a_crash_is_retried_on_another_worker_without_a_strike,
+    the_only_worker_has_a_crashed_task_back_soon,
 );
 
 async fn a_forged_proof_is_refused_and_goes_to_another_worker<A: Adapter>() {
@@ -343,4 +344,21 @@ async fn a_crash_is_retried_on_another_worker_without_a_strike<A: Adapter>() {
     second.deliver(&network, task.token, good_proof()).await;
     network.fulfilled(request).await;
     network.strikes(first.id(), 0).await;
+}
+
+async fn the_only_worker_has_a_crashed_task_back_soon<A: Adapter>() {
+    let network = Network::start().await;
+    let mut only = Worker::<A>::join(&network, 1).await;
+    let request = network.submit().await;
+    let task = only.lease().await;
+    only.fail(
+        &network,
+        task.token,
+        Failure::new(FailureClass::Prover, "out of memory"),
+    )
+    .await;
+    network.advance(RetryPolicy::default().only_worker_after);
+    let task = only.lease().await;
+    only.deliver(&network, task.token, good_proof()).await;
+    network.fulfilled(request).await;
 }

@@ -348,6 +348,7 @@ pub(crate) fn small_network() -> Fake {
         counts: Counts {
             requests: [1, 2, 1, 0, 0],
             tasks: [0, 0, 1, 0, 0, 0, 0],
+            strikes: [2, 0, 1],
         },
         requests: vec![private, open, done, bad],
         ..Fake::default()

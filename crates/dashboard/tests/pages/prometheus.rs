@@ -57,8 +57,12 @@ async fn a_scrape_shows_what_the_store_says() {
         "hierophant_workers_quarantined 1",
         "hierophant_worker_slots 2",
         "hierophant_worker_leases 1",
+        "hierophant_strikes_total{reason=\"invalid_proof\"} 2",
+        "hierophant_strikes_total{reason=\"false_blame\"} 0",
+        "hierophant_strikes_total{reason=\"too_slow\"} 1",
         "hierophant_store_up 1",
         "# TYPE hierophant_requests gauge",
+        "# TYPE hierophant_strikes_total counter",
     ] {
         assert!(text.lines().any(|shown| shown == line), "no line {line:?} in:\n{text}");
     }

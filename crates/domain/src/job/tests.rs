@@ -4,18 +4,21 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Digest, RequestState,
+    Digest, Others, RequestState,
+    attempt::{Delivery, Fence},
     capability::TaskClass,
     failure::ProgramFault,
-    ids::RequestId,
-    request::{Limits, Requester},
+    ids::{AttemptId, RequestId},
+    request::{Binding, Execution, Limits, Record, Requester},
     time::Millis,
+    worker::Offence,
 };
 
 const POLICY: RetryPolicy = RetryPolicy {
     max_attempts: 4,
     max_prover_failures: 2,
     same_worker_after: Millis::from_secs(30),
+    only_worker_after: Millis::from_secs(1),
 };
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -160,20 +163,20 @@ fn an_invalid_proof_strikes_its_worker_and_goes_to_another() {
         NOW,
     )
     .expect("fits");
-    let (struck, reason) = effects.strike.expect("a strike");
+    let (struck, strike) = effects.strike.expect("a strike");
     assert_eq!(struck, worker(1));
-    assert!(reason.contains("a bit is flipped"));
+    assert_eq!(strike.offence, Offence::InvalidProof);
+    assert!(strike.reason.contains("a bit is flipped"));
     assert_eq!(
         (scene.task.state, attempt.state),
         (TaskState::Ready, AttemptState::Refused)
     );
-    assert!(scene.task.avoids(worker(1), NOW, &POLICY));
-    assert!(!scene.task.avoids(worker(2), NOW, &POLICY));
-    assert!(
-        !scene
-            .task
-            .avoids(worker(1), NOW.plus(POLICY.same_worker_after), &POLICY)
-    );
+    let avoids = |n, others, waited| scene.task.avoids(worker(n), others, NOW.plus(waited), &POLICY);
+    assert!(avoids(1, Others::Some, POLICY.only_worker_after));
+    assert!(!avoids(1, Others::Some, POLICY.same_worker_after));
+    assert!(avoids(1, Others::None, Millis(0)));
+    assert!(!avoids(1, Others::None, POLICY.only_worker_after));
+    assert!(!avoids(2, Others::Some, Millis(0)));
 }
 
 #[test]
@@ -245,7 +248,8 @@ fn the_trusted_execution_convicts_a_lying_worker() {
     // From now on the same lie is a strike at once, and counts as the prover's failure.
     let mut again = scene.lease(2, false);
     let effects = scene.fail(&mut again, &program_fault());
-    assert_eq!(effects.strike.expect("a strike").0, worker(2));
+    let (struck, strike) = effects.strike.expect("a strike");
+    assert_eq!((struck, strike.offence), (worker(2), Offence::FalseBlame));
 }
 
 #[test]

@@ -12,12 +12,14 @@ const STATES: [RequestState; 5] = [
     RequestState::Expired,
 ];
 
-const CLASSES: [FailureClass; 8] = [
+const CLASSES: [FailureClass; 10] = [
     FailureClass::Program,
     FailureClass::Input,
     FailureClass::Transient,
     FailureClass::Prover,
     FailureClass::InvalidProof,
+    FailureClass::PublicValues,
+    FailureClass::Lost,
     FailureClass::KeyLost,
     FailureClass::Cancelled,
     FailureClass::Deadline,
@@ -100,7 +102,7 @@ fn faults_have_the_contracts_numbers() {
 
 #[test]
 fn errors_have_the_contracts_numbers() {
-    for (class, number) in CLASSES.into_iter().zip([1, 1, 3, 6, 5, 3, 0, 0]) {
+    for (class, number) in CLASSES.into_iter().zip([1, 1, 3, 6, 5, 4, 3, 3, 0, 0]) {
         assert_eq!(error(Some(&Failure::new(class, "why"))) as i32, number, "{class:?}");
     }
     assert_eq!(error(None) as i32, 0);

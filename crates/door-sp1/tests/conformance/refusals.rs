@@ -180,6 +180,7 @@ async fn deadlines_are_checked_at_their_edges() {
             .client
             .request_proof(&wire::BaseBody {
                 deadline,
+                stdin_uri: rig.upload(wire::STDIN).await,
                 ..body.clone()
             })
             .await;

@@ -1,6 +1,6 @@
 //! Asking for proofs in both schemas.
 
-use hierophant_domain::{Digest, Limits, RequestState};
+use hierophant_domain::{Digest, Limits, RequestState, time::Millis};
 use prost::Message;
 use tonic::Code;
 
@@ -250,6 +250,47 @@ async fn item_26_the_same_request_with_a_new_nonce_is_the_same_request() {
         rig.client.request_proof(&other).await.expect("accepted"),
         "another input is another request"
     );
+}
+
+#[tokio::test]
+async fn item_26_the_same_request_is_found_after_its_deadline_and_without_its_upload() {
+    let rig = Rig::start().await;
+    let body = rig.auction_body().await;
+    let first = rig.client.request_proof(&body).await.expect("accepted");
+    let again = wire::AuctionBody {
+        nonce: 99,
+        ..body.clone()
+    };
+    rig.core.pass(Millis::from_secs(365 * 24 * 3600));
+    assert_eq!(rig.client.request_proof(&again).await.expect("found"), first);
+    rig.core.collect(&body.stdin_uri);
+    assert_eq!(rig.client.request_proof(&again).await.expect("found"), first);
+    // Nobody else finds it, and nothing else is found.
+    let stranger = rig.other(2).await.request_proof(&again).await;
+    assert_eq!(stranger.expect_err("not theirs").code(), Code::FailedPrecondition);
+    let fresh = wire::AuctionBody {
+        mode: 1,
+        ..body.clone()
+    };
+    let refused = rig.client.request_proof(&fresh).await.expect_err("its upload is gone");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let late = wire::AuctionBody {
+        stdin_uri: rig.upload(wire::STDIN).await,
+        ..body.clone()
+    };
+    let refused = rig
+        .client
+        .request_proof(&late)
+        .await
+        .expect_err("its deadline has passed");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    // What was never meant for this network is refused as before.
+    let other_version = wire::AuctionBody {
+        version: "sp1-v5.0.0".to_owned(),
+        ..body
+    };
+    let refused = rig.client.request_proof(&other_version).await.expect_err("not served");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
 }
 
 #[tokio::test]

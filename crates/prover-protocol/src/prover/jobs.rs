@@ -1,7 +1,11 @@
 //! The threads that run calls: started when needed, used again, at most `max_jobs`.
 //!
 //! What must stay true: a call counts as running from the moment it is accepted until just before its reply is queued,
-//! so that a host which sends the next call on a reply never finds the prover full.
+//! so that a host which sends the next call on a reply never finds the prover full; while calls wait, a thread is about to
+//! look for them or none is idle.
+//!
+//! One thread is woken at a time, and wakes the next if it leaves calls behind: short calls are then done by threads that
+//! are awake, and a wake-up costs more than many of them.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -32,6 +36,8 @@ struct State {
     queue: VecDeque<Work>,
     threads: usize,
     idle: usize,
+    /// Whether an idle thread was woken that has not looked yet.
+    waking: bool,
 }
 
 /// See the module's comment.
@@ -95,7 +101,7 @@ impl Jobs {
                 }
             }
         }
-        self.queued.notify_one();
+        self.wake_one(&mut state);
         Ok(())
     }
 
@@ -113,6 +119,14 @@ impl Jobs {
         }
     }
 
+    /// Wakes a thread for the calls that wait, unless one was woken or none is idle.
+    fn wake_one(&self, state: &mut State) {
+        if state.idle > 0 && !state.waking && !state.queue.is_empty() {
+            state.waking = true;
+            self.queued.notify_one();
+        }
+    }
+
     /// What a thread of the pool does for the rest of the process's life.
     fn work(&self) {
         loop {
@@ -124,7 +138,9 @@ impl Jobs {
                 state.idle += 1;
                 state = self.queued.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.idle -= 1;
+                state.waking = false;
             };
+            self.wake_one(&mut state);
             drop(state);
             work();
         }
@@ -133,5 +149,42 @@ impl Jobs {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock; work runs outside it and catches its own panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Barrier, mpsc},
+        time::Duration,
+    };
+
+    use super::*;
+
+    const CALLS: usize = 8;
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Each call ends only when all have begun: in the second round by threads that were idle.
+    #[test]
+    fn calls_that_wait_for_each_other_all_run() {
+        let jobs = Arc::new(Jobs::default());
+        jobs.set_max_jobs(CALLS);
+        for round in 0..2 {
+            let (together, (ended, ends)) = (Arc::new(Barrier::new(CALLS)), mpsc::sync_channel(CALLS));
+            for call in 0..CALLS as u64 {
+                let id = round * CALLS as u64 + call;
+                let (finishing, together, ended) = (Arc::clone(&jobs), Arc::clone(&together), ended.clone());
+                let work = Box::new(move || {
+                    together.wait();
+                    finishing.finish(id);
+                    ended.send(()).expect("the test waits");
+                });
+                jobs.start((id, id), Arc::default(), work).expect("there is room");
+            }
+            for _ in 0..CALLS {
+                ends.recv_timeout(PATIENCE).expect("all calls run at once");
+            }
+        }
+        assert!(!jobs.any_running());
     }
 }

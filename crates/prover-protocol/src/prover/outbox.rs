@@ -57,8 +57,10 @@ impl Outbox {
         if state.closed {
             return Ok(());
         }
+        let first = state.waiting.is_empty();
         wire::encode(frame, &mut state.waiting)?;
-        if !state.writing {
+        // Behind others the writer knows already, or looks again when it has written.
+        if first && !state.writing {
             self.filled.notify_one();
         }
         Ok(())

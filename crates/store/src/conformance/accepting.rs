@@ -99,6 +99,23 @@ pub async fn a_key_belongs_to_its_requester(world: World) {
     let second = world.accept(change("bob", "front")).await;
     let third = world.accept(change("ann", "side")).await;
     assert!(first != second && second != third && first != third);
+    let find = |principal: &'static str, door: &'static str, key: Vec<u8>| {
+        let requester = Requester {
+            door: Name::literal(door),
+            principal: principal.as_bytes().to_vec(),
+        };
+        world.store().accepted(requester, key)
+    };
+    world.cancel(second).await;
+    for (principal, door, found) in [
+        ("ann", "front", Some(first)),
+        ("bob", "front", Some(second)),
+        ("ann", "side", Some(third)),
+        ("bob", "side", None),
+    ] {
+        assert_eq!(find(principal, door, key(1)).await.expect("reads"), found);
+    }
+    assert_eq!(find("ann", "front", key(2)).await.expect("reads"), None);
 }
 
 /// The key of an ended request still finds it.

@@ -9,7 +9,7 @@ use hierophant_domain::{
 };
 
 use super::world::{World, valid};
-use crate::{ArtifactState, StoreError};
+use crate::{ArtifactState, Hint, StoreError};
 
 const FAR: Timestamp = Timestamp(i64::MAX);
 
@@ -222,7 +222,9 @@ pub async fn private_inputs_go_at_the_end(world: World) {
         .await;
     let young = Timestamp(0);
     assert!(collect(&world, young).await.is_empty());
+    let mut hints = world.store().hints();
     assert!(world.cancel(id).await);
+    while hints.recv().await.expect("wake-ups come") != Hint::Collectable {}
     assert_eq!(collect(&world, young).await, HashSet::from([secret]));
     assert_eq!(collect(&world, FAR).await, HashSet::from([secret, public]));
 }

@@ -5,10 +5,11 @@ use hierophant_domain::{
     attempt::Fence,
     job::{ExecutionVerdict, Verification},
     time::Millis,
+    worker::Offence,
 };
 
 use super::world::{HOLD, World, delivery, record, system, valid};
-use crate::CheckClaim;
+use crate::{CheckClaim, Undone};
 
 /// A verified result fulfils its request, with the outputs that were delivered.
 pub async fn a_verified_result_fulfils(mut world: World) {
@@ -54,6 +55,8 @@ pub async fn a_refused_result_is_tried_elsewhere(world: World) {
         "{:?}",
         row.strike_reasons
     );
+    let counted = world.store().counts().await.expect("counts").strikes;
+    assert_eq!(counted[Offence::InvalidProof.place()], 1);
     assert!(world.claim(bad, 1).await.is_empty());
     assert_eq!(world.fulfil(good).await, id);
     assert_eq!(
@@ -187,7 +190,7 @@ pub async fn a_check_is_given_back(world: World) {
     };
     world
         .store()
-        .return_check(claim, Millis(100))
+        .return_check(claim, Undone::Tried, Millis(100))
         .await
         .expect("gives back");
     assert!(!world.settle(&work, valid()).await, "it is nobody's now");
@@ -198,10 +201,48 @@ pub async fn a_check_is_given_back(world: World) {
     assert_eq!(again.tries, 2);
     world
         .store()
-        .return_check(claim, Millis(0))
+        .return_check(claim, Undone::Tried, Millis(0))
         .await
         .expect("an old claim gives nothing back");
     assert!(world.settle(&again, valid()).await);
+}
+
+/// A check that could not be begun is no try, whatever is checked.
+pub async fn not_now_is_no_try(world: World) {
+    world.accept(|request| request.execution = Execution::Pending).await;
+    let worker = world.worker(1).await;
+    let token = world.claim_one(worker).await.attempt.token;
+    world.deliver(token).await;
+    for _ in 0..5 {
+        let work = world.execution().await;
+        assert_eq!(work.tries, 1);
+        let claim = CheckClaim {
+            request: work.request.id,
+            task: None,
+            token: work.token,
+        };
+        world
+            .store()
+            .return_check(claim, Undone::NotNow, Millis(0))
+            .await
+            .expect("gives back");
+    }
+    let execution = world.execution().await;
+    assert!(world.executed(&execution, ExecutionVerdict::Ended(record(1))).await);
+    for _ in 0..5 {
+        let work = world.verification().await;
+        assert_eq!(work.tries, 1);
+        let claim = CheckClaim {
+            request: work.request.id,
+            task: Some(work.task.id),
+            token: work.token,
+        };
+        world
+            .store()
+            .return_check(claim, Undone::NotNow, Millis(0))
+            .await
+            .expect("gives back");
+    }
 }
 
 /// A result waits for the trusted execution that is still to come.

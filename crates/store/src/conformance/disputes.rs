@@ -169,7 +169,11 @@ pub async fn an_execution_is_claimed_by_one(mut world: World) {
         task: None,
         token: second.token,
     };
-    world.store().return_check(claim, Millis(5)).await.expect("gives back");
+    world
+        .store()
+        .return_check(claim, crate::Undone::Tried, Millis(5))
+        .await
+        .expect("gives back");
     assert!(world.executions().await.is_empty());
     world.advance(5);
     let third = world.execution().await;

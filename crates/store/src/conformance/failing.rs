@@ -2,7 +2,8 @@
 
 use hierophant_domain::{FailureClass, RequestState, attempt::Fence};
 
-use super::world::{HOLD, World};
+use super::world::{HOLD, World, class};
+use crate::ClaimOrder;
 
 /// A transient failure goes to the ready tasks again, and other workers may have it at once.
 pub async fn a_failure_is_tried_elsewhere(world: World) {
@@ -28,6 +29,28 @@ pub async fn a_worker_may_try_again_later(world: World) {
     assert!(world.claim(worker, 1).await.is_empty());
     world.advance(1);
     world.claim_one(worker).await;
+}
+
+/// A worker that nobody else could stand in for waits less, at the edges: longer after each failure, never longer than others.
+pub async fn the_only_worker_tries_again_sooner(world: World) {
+    world.accept_one().await;
+    let worker = world.worker(1).await;
+    let claim = || async {
+        let order = ClaimOrder {
+            nobody_else_serves: vec![class()],
+            ..World::order(worker, 1, false)
+        };
+        world.store().claim(order).await.expect("claims").pop()
+    };
+    for wait in [0, 300, 600, 1000] {
+        world.advance(wait - wait.min(1));
+        if wait > 0 {
+            assert!(claim().await.is_none(), "too early after less than {wait} ms");
+            world.advance(1);
+        }
+        let leased = claim().await.expect("leased");
+        world.fail(leased.attempt.token, FailureClass::Prover).await;
+    }
 }
 
 /// Tasks that a worker is passed over for do not hide those behind them.

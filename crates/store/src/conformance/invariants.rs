@@ -37,8 +37,9 @@ impl Picture {
             attempts.insert(request.id, store.attempts(request.id).await.expect("reads"));
         }
         let mut counts = store.counts().await.expect("counts");
-        // Ended requests are counted since the store was opened.
+        // Ended requests and strikes are counted since the store was opened.
         counts.requests[1..].fill(0);
+        counts.strikes.fill(0);
         let mut workers = store.workers(false, 0, PAGE_MAX).await.expect("lists");
         workers.extend(store.workers(true, 0, PAGE_MAX).await.expect("lists"));
         let ready = store.ready().await.expect("reads");

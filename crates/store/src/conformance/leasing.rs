@@ -385,6 +385,28 @@ pub async fn reservations_are_withdrawn(world: World) {
     assert_eq!(world.ready().await, 2);
 }
 
+/// Of the attempts that were never begun a task keeps the last, which says why it waits; and all the others.
+pub async fn withdrawn_attempts_are_bounded(mut world: World) {
+    let id = world.accept_one().await;
+    let worker = world.worker(1).await;
+    let failed = world.claim_one(worker).await.attempt.token;
+    world.fail(failed, FailureClass::Transient).await;
+    world.advance(2000);
+    for n in 0..5 {
+        let token = world.claim_one(worker).await.attempt.token;
+        let reason = format!("its disk is full, {n}");
+        let fence = world.store().release(token, reason.clone()).await.expect("releases");
+        assert_eq!(fence, Fence::Pass);
+        let again = world.store().release(token, reason.clone()).await.expect("releases");
+        assert_eq!(again, Fence::Repeated, "the last one is known");
+        let attempts = world.store().attempts(id).await.expect("reads");
+        let states: Vec<_> = attempts.iter().map(|attempt| attempt.state).collect();
+        assert_eq!(states, [AttemptState::Failed, AttemptState::Withdrawn]);
+        assert_eq!(attempts[1].reason, Some(reason));
+    }
+    world.reopen_and_compare().await;
+}
+
 /// Ready tasks are summed up by class.
 pub async fn ready_sums_up_by_class(mut world: World) {
     let first = world.new_request(|_| {});

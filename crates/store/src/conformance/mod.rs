@@ -109,6 +109,7 @@ macro_rules! store_conformance_suite {
             no_check_is_claimed_twice,
             checks_are_claimed_by_system,
             a_check_is_given_back,
+            not_now_is_no_try,
             a_result_waits_for_the_execution,
             a_fault_ends_the_request_with_its_result,
         ]);
@@ -139,6 +140,7 @@ macro_rules! store_conformance_suite {
         $crate::store_conformance_suite!(@group $backend, failing, [
             a_failure_is_tried_elsewhere,
             a_worker_may_try_again_later,
+            the_only_worker_tries_again_sooner,
             passing_over_finds_the_next_task,
             attempts_are_bounded,
             crashes_on_different_workers_are_poison,
@@ -171,6 +173,7 @@ macro_rules! store_conformance_suite {
             a_returning_worker_has_its_leases_back,
             a_release_is_not_counted,
             reservations_are_withdrawn,
+            withdrawn_attempts_are_bounded,
             ready_sums_up_by_class,
         ]);
         $crate::store_conformance_suite!(@group $backend, listing, [
@@ -198,6 +201,7 @@ macro_rules! store_conformance_suite {
             presence_is_kept,
             a_worker_shows_its_leases,
             a_quarantined_worker_gets_nothing,
+            an_update_keeps_the_connection,
             strikes_keep_the_last_reasons,
             good_work_is_counted,
             history_names_the_worker_as_it_was,

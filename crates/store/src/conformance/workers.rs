@@ -1,6 +1,9 @@
 //! Registration, presence, strikes and history of workers.
 
-use hierophant_domain::{FailureClass, worker::Liveness};
+use hierophant_domain::{
+    FailureClass,
+    worker::{Liveness, Offence, Strike},
+};
 
 use super::world::{World, worker_id};
 use crate::{Presence, StoreError, WorkerRow};
@@ -9,6 +12,10 @@ async fn row(world: &World, gone: bool) -> WorkerRow {
     let mut rows = world.store().workers(gone, 0, 10).await.expect("lists");
     assert_eq!(rows.len(), 1);
     rows.remove(0)
+}
+
+fn strike(reason: &str) -> Strike {
+    Strike::new(Offence::TooSlow, reason)
 }
 
 /// What a worker says of itself reads back, with u64::MAX in it.
@@ -28,7 +35,7 @@ pub async fn a_worker_reads_back(mut world: World) {
 pub async fn a_worker_is_the_same_after_reconnecting(world: World) {
     let worker = world.worker(1).await;
     let first = world.store().now();
-    world.store().strike(worker, "late".to_owned()).await.expect("strikes");
+    world.store().strike(worker, strike("late")).await.expect("strikes");
     world
         .store()
         .worker_presence(worker, Presence::Gone, "left".to_owned())
@@ -47,6 +54,32 @@ pub async fn a_worker_is_the_same_after_reconnecting(world: World) {
     assert_eq!((again.first_seen, again.connected_at), (first, world.store().now()));
     assert_eq!((again.standing.strikes, again.gone_reason), (1, None));
     assert!(world.store().workers(true, 0, 10).await.expect("lists").is_empty());
+}
+
+/// What a worker says anew of itself over its connection changes nothing about that connection.
+pub async fn an_update_keeps_the_connection(world: World) {
+    let worker = world.worker(1).await;
+    let connected = world.store().now();
+    world.advance(100);
+    let mut profile = World::profile(1);
+    profile.draining = true;
+    world.store().update_worker(profile.clone()).await.expect("noted");
+    let updated = row(&world, false).await;
+    assert_eq!(updated.profile, profile);
+    assert_eq!(
+        (updated.connected_at, updated.last_seen),
+        (connected, world.store().now())
+    );
+    let here = updated.liveness;
+    world
+        .store()
+        .worker_presence(worker, Presence::Cut, "reset".to_owned())
+        .await
+        .expect("notes");
+    world.store().update_worker(profile).await.expect("noted");
+    assert_ne!(row(&world, false).await.liveness, here, "a late word does not mend it");
+    let unknown = world.store().update_worker(World::profile(9)).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound(_))), "{unknown:?}");
 }
 
 /// Presence goes from here over cut to gone, with the reason.
@@ -106,10 +139,10 @@ pub async fn a_worker_shows_its_leases(world: World) {
 pub async fn a_quarantined_worker_gets_nothing(mut world: World) {
     let worker = world.worker(1).await;
     world.accept_one().await;
-    world.store().strike(worker, "first".to_owned()).await.expect("strikes");
+    world.store().strike(worker, strike("first")).await.expect("strikes");
     let struck = world
         .store()
-        .strike(worker, "second".to_owned())
+        .strike(worker, strike("second"))
         .await
         .expect("strikes")
         .expect("is known");
@@ -138,18 +171,14 @@ pub async fn a_quarantined_worker_gets_nothing(mut world: World) {
 /// Strikes of a worker that nobody knows are none; the reasons that are kept are bounded.
 pub async fn strikes_keep_the_last_reasons(world: World) {
     assert_eq!(
-        world
-            .store()
-            .strike(worker_id(9), "x".to_owned())
-            .await
-            .expect("strikes"),
+        world.store().strike(worker_id(9), strike("x")).await.expect("strikes"),
         None
     );
     let worker = world.worker(1).await;
     for n in 0..12 {
         world
             .store()
-            .strike(worker, format!("strike {n}"))
+            .strike(worker, strike(&format!("strike {n}")))
             .await
             .expect("strikes");
     }
@@ -161,12 +190,19 @@ pub async fn strikes_keep_the_last_reasons(world: World) {
         .collect();
     assert_eq!(reasons.len(), 8);
     assert_eq!((reasons[0].as_str(), reasons[7].as_str()), ("strike 11", "strike 4"));
+    let counted = world.store().counts().await.expect("counts").strikes;
+    assert_eq!(
+        counted[Offence::TooSlow.place()],
+        12,
+        "an unknown worker's is not counted"
+    );
+    assert_eq!(counted.iter().sum::<u64>(), 12);
 }
 
 /// A verified result is counted for its worker, with its time, and takes a strike back.
 pub async fn good_work_is_counted(mut world: World) {
     let worker = world.worker(1).await;
-    world.store().strike(worker, "late".to_owned()).await.expect("strikes");
+    world.store().strike(worker, strike("late")).await.expect("strikes");
     world.accept_one().await;
     let leased = world.claim_one(worker).await;
     world.advance(1234);

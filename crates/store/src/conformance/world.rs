@@ -121,6 +121,7 @@ impl World {
                 max_attempts: 4,
                 max_prover_failures: 2,
                 same_worker_after: Millis(1000),
+                only_worker_after: Millis(300),
             },
             strikes: StrikePolicy {
                 max_strikes: 2,
@@ -311,6 +312,7 @@ impl World {
         ClaimOrder {
             worker,
             classes: vec![class()],
+            nobody_else_serves: Vec::new(),
             limit,
             reserve,
             hold: HOLD,

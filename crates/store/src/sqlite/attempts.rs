@@ -99,7 +99,9 @@ pub(super) fn insert(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
             attempt.leased_at.0,
             attempt.lease_until.0,
         ),
-    )
+    )?;
+    batch.jobs.attempt_written(attempt);
+    Ok(())
 }
 
 /// Saves an attempt; its delivery is written once, by [`save_delivery`].
@@ -116,7 +118,22 @@ pub(super) fn save(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
             attempt.ended_at.map(|at| at.0),
             &attempt.reason,
         ),
-    )
+    )?;
+    batch.jobs.attempt_written(attempt);
+    Ok(())
+}
+
+fn forget(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
+    batch.write_one(
+        "DELETE FROM attempts WHERE request = ?1 AND task = ?2 AND id = ?3",
+        (
+            attempt.request.as_bytes(),
+            attempt.task.as_bytes(),
+            attempt.id.as_bytes(),
+        ),
+    )?;
+    batch.jobs.forget((attempt.request, attempt.task));
+    Ok(())
 }
 
 fn save_delivery(batch: &mut Batch<'_>, attempt: &Attempt, delivery: &str) -> Result<()> {
@@ -130,7 +147,9 @@ fn save_delivery(batch: &mut Batch<'_>, attempt: &Attempt, delivery: &str) -> Re
             attempt.ended_at.map(|at| at.0),
             delivery,
         ),
-    )
+    )?;
+    batch.jobs.attempt_written(attempt);
+    Ok(())
 }
 
 /// The states of attempts, to find out later which have changed.
@@ -165,22 +184,34 @@ impl Held {
     }
 }
 
+/// Which task the attempt behind a token is at.
+fn place(connection: &Connection, token: LeaseToken) -> Result<Option<(RequestId, TaskId)>> {
+    let sql = "SELECT request, task FROM attempts WHERE token = ?1";
+    db::one(connection, sql, [token.as_bytes()], |row| {
+        Ok((RequestId(rows::uuid(row, 0)?), TaskId(rows::uuid(row, 1)?)))
+    })
+}
+
 /// The attempt behind a token with the rows around it, if that write of it counts; else what the fence says.
 fn hold(batch: &mut Batch<'_>, token: LeaseToken, write: Write) -> Result<std::result::Result<Held, Fence>> {
-    let sql = select_attempts!(
-        "WHERE (a.request, a.task) = (SELECT b.request, b.task FROM attempts b WHERE b.token = ?1) ORDER BY a.id"
-    );
-    let mut others = db::all(batch.connection, sql, [token.as_bytes()], read)?;
-    let Some(place) = others.iter().position(|attempt| attempt.token == token) else {
+    let known = batch.jobs.place(token);
+    let Some((request, task)) = known.map_or_else(|| place(batch.connection, token), |place| Ok(Some(place)))? else {
         return Ok(Err(Fence::Gone));
     };
-    let attempt = others.remove(place);
+    let job = batch.existing_job(request, task)?;
+    let (of_token, others): (Vec<_>, Vec<_>) = job.attempts.iter().partition(|attempt| attempt.token == token);
+    let [attempt] = of_token[..] else {
+        return Err(db::corrupt(format_args!(
+            "the token that led to the task {task} is of no one attempt at it"
+        )));
+    };
     let fence = attempt.state.fence(write);
     if fence != Fence::Pass {
         return Ok(Err(fence));
     }
-    let task = tasks::existing(batch, attempt.request, attempt.task)?;
-    let request = batch.existing_request(attempt.request)?;
+    let (attempt, others) = (attempt.clone(), others.into_iter().cloned().collect());
+    let task = job.row.clone();
+    let request = batch.existing_request(request)?;
     Ok(Ok(Held {
         attempt,
         others,
@@ -291,6 +322,14 @@ pub(super) fn release(batch: &mut Batch<'_>, token: LeaseToken, reason: &str) ->
     let (fence, effects) = job::withdraw(&mut held.task.task, &mut held.attempt, other_live, reason, batch.now)?;
     tasks::save(batch, from, &held.task)?;
     save(batch, &held.attempt)?;
+    // However often a task is handed back, only the last time says why it waits.
+    for before in held
+        .others
+        .iter()
+        .filter(|other| other.state == AttemptState::Withdrawn)
+    {
+        forget(batch, before)?;
+    }
     batch.follow(held.request.id, effects)?;
     Ok(fence)
 }

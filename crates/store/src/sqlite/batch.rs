@@ -6,15 +6,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hierophant_domain::{Request, RequestId, TaskClass, Timestamp, WorkerId, ids::LeaseToken, job::Effects};
+use hierophant_domain::{Request, RequestId, TaskClass, TaskId, Timestamp, WorkerId, ids::LeaseToken, job::Effects};
 use rusqlite::{Connection, Params};
 
 use super::{
+    attempts,
     classes::CLASSES_MAX,
     db,
+    jobs::{Job, Jobs},
     keys::Key,
     requests,
     shared::Shared,
+    tasks,
     totals::{Change, ClassId},
     workers::{self, GoodWork},
 };
@@ -24,6 +27,7 @@ use crate::{Hint, Result, StoreError};
 pub(super) struct Batch<'a> {
     pub(super) connection: &'a Connection,
     pub(super) shared: &'a Shared,
+    pub(super) jobs: &'a mut Jobs,
     /// When the operation in hand began, by the store's clock.
     pub(super) now: Timestamp,
     wrote: bool,
@@ -40,18 +44,21 @@ pub(super) struct Batch<'a> {
 
 /// Wake-ups that say the same each time: one of each is enough for a batch.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent wake-ups, not a state")]
 struct Woken {
     ready: bool,
     delivered: bool,
     execution_wanted: bool,
+    collectable: bool,
 }
 
 impl<'a> Batch<'a> {
     /// An empty one, in the transaction that `connection` has begun.
-    pub(super) fn new(connection: &'a Connection, shared: &'a Shared) -> Self {
+    pub(super) fn new(connection: &'a Connection, shared: &'a Shared, jobs: &'a mut Jobs) -> Self {
         Self {
             connection,
             shared,
+            jobs,
             now: shared.clock.now(),
             wrote: false,
             requests: HashMap::new(),
@@ -129,6 +136,24 @@ impl<'a> Batch<'a> {
     pub(super) fn existing_request(&mut self, id: RequestId) -> Result<Arc<Request>> {
         self.request(id)?
             .ok_or_else(|| db::corrupt(format_args!("no request {id}, which a task belongs to")))
+    }
+
+    /// A task with its attempts as they are within this transaction.
+    pub(super) fn job(&mut self, request: RequestId, task: TaskId) -> Result<Option<&Job>> {
+        if self.jobs.get(request, task).is_none() {
+            let Some(row) = tasks::load(self, request, task)? else {
+                return Ok(None);
+            };
+            let attempts = attempts::load_all(self.connection, request, task)?;
+            self.jobs.put(Job { row, attempts });
+        }
+        Ok(self.jobs.get(request, task))
+    }
+
+    /// A task that another row refers to.
+    pub(super) fn existing_job(&mut self, request: RequestId, task: TaskId) -> Result<&Job> {
+        self.job(request, task)?
+            .ok_or_else(|| db::corrupt(format_args!("no task {task}, which an attempt is of")))
     }
 
     /// Takes a request as it was just written.
@@ -225,8 +250,8 @@ impl<'a> Batch<'a> {
         for (worker, token, reason) in effects.revoked {
             self.revoked(worker, token, &reason);
         }
-        if let Some((worker, reason)) = effects.strike {
-            workers::strike(self, worker, reason)?;
+        if let Some((worker, strike)) = effects.strike {
+            workers::strike(self, worker, strike)?;
         }
         Ok(())
     }
@@ -239,6 +264,11 @@ impl<'a> Batch<'a> {
     /// Wakes whoever does trusted executions.
     pub(super) fn wake_execution(&mut self) {
         self.woken.execution_wanted = true;
+    }
+
+    /// Wakes whoever collects artifacts.
+    pub(super) fn wake_collector(&mut self) {
+        self.woken.collectable = true;
     }
 
     /// Wakes whoever tells a worker that its lease is gone.
@@ -299,6 +329,9 @@ impl Published {
         }
         if self.woken.execution_wanted {
             send(Hint::ExecutionWanted);
+        }
+        if self.woken.collectable {
+            send(Hint::Collectable);
         }
     }
 }

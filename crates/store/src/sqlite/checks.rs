@@ -3,7 +3,7 @@
 //! Invariant: a check is settled by the token that claimed it last, and by nobody once its request has ended.
 
 use hierophant_domain::{
-    AttemptState, CheckToken, Name, Request, RequestId, RequestState, TaskState,
+    Attempt, AttemptState, CheckToken, Name, Request, RequestId, RequestState, TaskId, TaskState,
     job::{self, ExecutionVerdict, Verification},
     time::Millis,
 };
@@ -17,7 +17,7 @@ use super::{
     tasks::{self, CheckRow, TaskRow},
     workers,
 };
-use crate::{BATCH_MAX, CheckClaim, ExecutionWork, Result, VerificationWork};
+use crate::{BATCH_MAX, CheckClaim, ExecutionWork, Result, Undone, VerificationWork};
 
 /// Makes claimed checks due at once. To be called when the database is opened: whoever claimed them is no more, and their
 /// claims would hold for as long as a check may take.
@@ -57,10 +57,7 @@ pub(super) fn claim_verifications(
 
 fn claim_verification(batch: &mut Batch<'_>, mut row: TaskRow, hold: Millis) -> Result<VerificationWork> {
     let task = &row.task;
-    let attempts = attempts::load_all(batch.connection, task.request, task.id)?;
-    let delivered = attempts
-        .into_iter()
-        .find(|attempt| attempt.state == AttemptState::Delivered);
+    let delivered = delivered(batch, task.request, task.id)?;
     let (worker, delivery) = delivered
         .and_then(|attempt| Some((attempt.worker, attempt.delivery?)))
         .ok_or_else(|| db::corrupt(format_args!("the delivered task {} has no delivery", task.id)))?;
@@ -89,13 +86,23 @@ fn save_task_check(batch: &mut Batch<'_>, row: &TaskRow) -> Result<()> {
             row.check.until.0,
             row.check.tries,
         ),
-    )
+    )?;
+    batch.jobs.task_written(row);
+    Ok(())
+}
+
+/// The attempt whose result is to be verified.
+fn delivered(batch: &mut Batch<'_>, request: RequestId, task: TaskId) -> Result<Option<Attempt>> {
+    let attempts = &batch.existing_job(request, task)?.attempts;
+    let delivered = attempts.iter().find(|attempt| attempt.state == AttemptState::Delivered);
+    Ok(delivered.cloned())
 }
 
 /// The task whose verification is claimed, if the claim stands.
-fn claimed_task(batch: &Batch<'_>, claim: CheckClaim, task: hierophant_domain::TaskId) -> Result<Option<TaskRow>> {
-    let row = tasks::load(batch, claim.request, task)?;
-    Ok(row.filter(|row| row.task.state == TaskState::Delivered && row.check.token == Some(claim.token)))
+fn claimed_task(batch: &mut Batch<'_>, claim: CheckClaim, task: TaskId) -> Result<Option<TaskRow>> {
+    let row = batch.job(claim.request, task)?.map(|job| &job.row);
+    let claimed = row.filter(|row| row.task.state == TaskState::Delivered && row.check.token == Some(claim.token));
+    Ok(claimed.cloned())
 }
 
 /// See [`crate::Store::settle_verification`].
@@ -109,10 +116,7 @@ pub(super) fn settle_verification(
         return Ok(false);
     };
     let before = batch.existing_request(claim.request)?;
-    let attempts = attempts::load_all(batch.connection, claim.request, task)?;
-    let mut attempt = attempts
-        .into_iter()
-        .find(|attempt| attempt.state == AttemptState::Delivered)
+    let mut attempt = delivered(batch, claim.request, task)?
         .ok_or_else(|| db::corrupt(format_args!("the delivered task {task} has no delivery")))?;
     let (from, delivered_at) = (row.task.state, attempt.ended_at.unwrap_or(attempt.leased_at));
     let policy = batch.shared.options.retry;
@@ -239,21 +243,26 @@ pub(super) fn settle_execution(batch: &mut Batch<'_>, claim: CheckClaim, verdict
 }
 
 /// See [`crate::Store::return_check`].
-pub(super) fn give_back(batch: &mut Batch<'_>, claim: CheckClaim, after: Millis) -> Result<()> {
+pub(super) fn give_back(batch: &mut Batch<'_>, claim: CheckClaim, how: Undone, after: Millis) -> Result<()> {
     let again = batch.now.plus(after);
+    // Its claim counted it.
+    let untried = match how {
+        Undone::Tried => 0,
+        Undone::NotNow => 1,
+    };
     if let Some(task) = claim.task {
         if let Some(mut row) = claimed_task(batch, claim, task)? {
             row.check = CheckRow {
                 token: None,
                 until: again,
-                tries: row.check.tries,
+                tries: row.check.tries.saturating_sub(untried),
             };
             save_task_check(batch, &row)?;
         }
     } else if holds_execution(batch, claim)? {
         batch.write_one(
-            "UPDATE requests SET check_token = NULL, check_until = ?2 WHERE id = ?1",
-            (claim.request.as_bytes(), again.0),
+            "UPDATE requests SET check_token = NULL, check_until = ?2, check_tries = max(check_tries - ?3, 0) WHERE id = ?1",
+            (claim.request.as_bytes(), again.0, untried),
         )?;
     }
     Ok(())

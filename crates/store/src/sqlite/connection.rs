@@ -10,11 +10,10 @@ use crate::{Result, StoreError};
 const STATEMENTS: usize = 256;
 /// How long a connection waits for another one's lock. Only checkpoints and tools of the operator hold one.
 const BUSY: Duration = Duration::from_secs(5);
-/// Pages in memory, in KiB, of the connection that writes.
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
-/// Pages of the write-ahead log after which they are moved into the database: the same pages are written often, and the
-/// move costs two syncs, so it should not come with every commit.
-const CHECKPOINT_PAGES: i64 = 8_000;
+/// Pages in memory, in KiB, of the connection that writes: the ends of the tables, which are written all the time, and the upper
+/// pages of the indices. More costs more than it saves: most commits go through all pages in memory, and what is not here the
+/// system has in its own cache.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// To this the write-ahead log is cut after a checkpoint, in bytes.
 const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 
@@ -51,7 +50,6 @@ pub(super) fn writer(path: &Path, max_database_bytes: Option<u64>) -> Result<Con
     prepare(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     if let Some(bytes) = max_database_bytes {
@@ -59,6 +57,14 @@ pub(super) fn writer(path: &Path, max_database_bytes: Option<u64>) -> Result<Con
         let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
         connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
     }
+    Ok(connection)
+}
+
+/// A connection that moves the write-ahead log into the database, and nothing else.
+pub(super) fn mover(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
 }
 

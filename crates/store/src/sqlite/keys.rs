@@ -37,9 +37,12 @@ fn hash(parts: &[&[u8]]) -> Key {
     key
 }
 
-/// A fresh lease token: 122 random bits.
-pub(super) fn lease_token() -> LeaseToken {
-    LeaseToken(random_uuid())
+/// A fresh lease token: the time, and 74 random bits. Tokens of one time stand together in their index: otherwise each would
+/// cost a page of the log of its own.
+pub(super) fn lease_token(now: Timestamp) -> LeaseToken {
+    let mut random = [0; 10];
+    rand::rng().fill_bytes(&mut random);
+    LeaseToken(Builder::from_unix_timestamp_millis(millis(now), &random).into_uuid())
 }
 
 /// A fresh check token: 122 random bits.
@@ -59,8 +62,11 @@ pub(super) fn attempt_id(now: Timestamp) -> AttemptId {
     let lower = u32::try_from(count & 0x3fff_ffff).unwrap_or(0).to_be_bytes();
     random[..2].copy_from_slice(&upper);
     random[2..6].copy_from_slice(&lower);
-    let millis = u64::try_from(now.0).unwrap_or(0);
-    AttemptId(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    AttemptId(Builder::from_unix_timestamp_millis(millis(now), &random).into_uuid())
+}
+
+fn millis(time: Timestamp) -> u64 {
+    u64::try_from(time.0).unwrap_or(0)
 }
 
 fn random_uuid() -> Uuid {

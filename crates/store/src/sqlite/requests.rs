@@ -108,16 +108,18 @@ fn execution_from_columns(row: &Row<'_>, code: usize, detail: usize) -> Result<E
     }
 }
 
+/// See [`crate::Store::accepted`].
+pub(super) fn accepted(connection: &Connection, idempotency: &keys::Key) -> Result<Option<RequestId>> {
+    let sql = "SELECT id FROM requests WHERE idempotency = ?1";
+    db::one(connection, sql, [idempotency], |row| Ok(RequestId(rows::uuid(row, 0)?)))
+}
+
 /// See [`crate::Store::accept`].
 pub(super) fn accept(batch: &mut Batch<'_>, new: NewRequest) -> Result<Accepted> {
     let NewRequest { request, task } = new;
     let idempotency = keys::idempotency(&request.requester, &request.idempotency_key);
-    let sql = "SELECT id FROM requests WHERE idempotency = ?1";
-    if let Some(id) = db::one(batch.connection, sql, [idempotency], |row| rows::uuid(row, 0))? {
-        return Ok(Accepted {
-            request: RequestId(id),
-            existed: true,
-        });
+    if let Some(request) = accepted(batch.connection, &idempotency)? {
+        return Ok(Accepted { request, existed: true });
     }
     let fits = request.state == RequestState::Open
         && task.request == request.id
@@ -261,6 +263,7 @@ fn release_at_end(batch: &mut Batch<'_>, request: &Request) -> Result<()> {
         for input in inputs {
             references::drop(batch, request.id.as_bytes(), input)?;
         }
+        batch.wake_collector();
     }
     if request.state != RequestState::Fulfilled {
         for delivery in attempts::unverified_deliveries(batch.connection, request.id)? {

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hierophant_domain::{
-    ArtifactId, Attempt, Digest, Failure, LeaseToken, Name, Request, RequestId, TaskClass, Timestamp, WorkerId,
+    ArtifactId, Attempt, Digest, Failure, LeaseToken, Name, Request, RequestId, Requester, TaskClass, Timestamp,
+    WorkerId,
     attempt::{Delivery, Fence},
     job::{ExecutionVerdict, Verification},
     request::RequestEvent,
     time::Millis,
-    worker::WorkerProfile,
+    worker::{Strike, WorkerProfile},
 };
 use tokio::sync::broadcast;
 
-use super::{SqliteStore, artifacts, attempts, checks, listing, programs, requests, tasks, workers};
+use super::{SqliteStore, artifacts, attempts, checks, keys, listing, programs, requests, tasks, workers};
 use crate::{
     Accepted, ArtifactRow, BATCH_MAX, Beat, CheckClaim, ClaimOrder, Counts, ExecutionWork, Hint, HistoryRow, Leased,
     LiveLease, NewRequest, Presence, ProgramIdentity, ProgramRow, ReadyClass, RequestFilter, RequestStatus, Result,
-    Store, VerificationWork, WorkerRow,
+    Store, Undone, VerificationWork, WorkerRow,
 };
 
 impl SqliteStore {
@@ -56,6 +57,12 @@ impl Store for SqliteStore {
 
     async fn accept(&self, new: NewRequest) -> Result<Accepted> {
         self.writer.run(|batch| requests::accept(batch, new)).await
+    }
+
+    async fn accepted(&self, requester: Requester, idempotency_key: Vec<u8>) -> Result<Option<RequestId>> {
+        self.readers
+            .run(move |connection| requests::accepted(connection, &keys::idempotency(&requester, &idempotency_key)))
+            .await
     }
 
     async fn request(&self, id: RequestId) -> Result<Option<Arc<Request>>> {
@@ -190,14 +197,18 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn return_check(&self, claim: CheckClaim, after: Millis) -> Result<()> {
+    async fn return_check(&self, claim: CheckClaim, how: Undone, after: Millis) -> Result<()> {
         self.writer
-            .run(move |batch| checks::give_back(batch, claim, after))
+            .run(move |batch| checks::give_back(batch, claim, how, after))
             .await
     }
 
     async fn register_worker(&self, profile: WorkerProfile) -> Result<WorkerRow> {
         self.writer.run(move |batch| workers::register(batch, &profile)).await
+    }
+
+    async fn update_worker(&self, profile: WorkerProfile) -> Result<()> {
+        self.writer.run(move |batch| workers::update(batch, &profile)).await
     }
 
     async fn worker_presence(&self, worker: WorkerId, presence: Presence, reason: String) -> Result<()> {
@@ -206,9 +217,9 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn strike(&self, worker: WorkerId, reason: String) -> Result<Option<WorkerRow>> {
+    async fn strike(&self, worker: WorkerId, strike: Strike) -> Result<Option<WorkerRow>> {
         self.writer
-            .run(move |batch| workers::strike(batch, worker, reason))
+            .run(move |batch| workers::strike(batch, worker, strike))
             .await
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hierophant_domain::{
-    CheckToken, Name, RequestId, Task, TaskClass, TaskId, TaskState, Timestamp, WorkerId,
+    CheckToken, Name, Others, RequestId, Task, TaskClass, TaskId, TaskState, Timestamp, WorkerId,
     job::{self, NewLease},
 };
 use rusqlite::Row;
@@ -11,7 +11,9 @@ use rusqlite::Row;
 use super::{
     attempts,
     batch::Batch,
-    db, keys, rows,
+    db,
+    jobs::Job,
+    keys, rows,
     shared::Shared,
     totals::{Change, ClassId},
     workers,
@@ -36,7 +38,7 @@ pub(super) struct CheckRow {
     pub(super) token: Option<CheckToken>,
     /// From when on it may be claimed (again).
     pub(super) until: Timestamp,
-    /// How often it was claimed.
+    /// How often it was tried.
     pub(super) tries: u32,
 }
 
@@ -94,7 +96,7 @@ pub(super) fn read(batch: &Batch<'_>, row: &Row<'_>) -> Result<TaskRow> {
     Ok(TaskRow { task, class, check })
 }
 
-/// Loads one task.
+/// Loads one task from its row; usually it is known already: `Batch::job`.
 pub(super) fn load(batch: &Batch<'_>, request: RequestId, id: TaskId) -> Result<Option<TaskRow>> {
     let sql = select_tasks!("WHERE request = ?1 AND id = ?2");
     db::one(batch.connection, sql, (request.as_bytes(), id.as_bytes()), |row| {
@@ -102,9 +104,9 @@ pub(super) fn load(batch: &Batch<'_>, request: RequestId, id: TaskId) -> Result<
     })
 }
 
-/// Loads a task that another row refers to.
-pub(super) fn existing(batch: &Batch<'_>, request: RequestId, id: TaskId) -> Result<TaskRow> {
-    load(batch, request, id)?.ok_or_else(|| db::corrupt(format_args!("no task {id}, which an attempt is of")))
+/// A task that another row refers to.
+pub(super) fn existing(batch: &mut Batch<'_>, request: RequestId, id: TaskId) -> Result<TaskRow> {
+    Ok(batch.existing_job(request, id)?.row.clone())
 }
 
 /// Loads all tasks of a request.
@@ -140,6 +142,13 @@ pub(super) fn insert(batch: &mut Batch<'_>, task: &Task, class: ClassId) -> Resu
         from: None,
         to: task.state,
     });
+    let row = TaskRow {
+        task: task.clone(),
+        class,
+        check: CheckRow::free(Timestamp(0)),
+    };
+    let attempts = Vec::new();
+    batch.jobs.put(Job { row, attempts });
     Ok(())
 }
 
@@ -160,6 +169,7 @@ pub(super) fn save(batch: &mut Batch<'_>, from: TaskState, row: &TaskRow) -> Res
             row.check.tries,
         ),
     )?;
+    batch.jobs.task_written(row);
     if from != task.state {
         batch.changed(Change::Task {
             class: row.class,
@@ -192,13 +202,16 @@ pub(super) fn claim(batch: &mut Batch<'_>, order: &ClaimOrder) -> Result<Vec<Lea
     }
     let limit = order.limit.min(BATCH_MAX);
     let mut found = Vec::new();
-    for class in order
-        .classes
-        .iter()
-        .filter_map(|class| batch.known_class(class))
-        .collect::<BTreeSet<_>>()
-    {
-        found.extend(first_ready(batch, class, order.worker, limit)?);
+    for class in order.classes.iter().collect::<BTreeSet<_>>() {
+        let Some(known) = batch.known_class(class) else {
+            continue;
+        };
+        let others = if order.nobody_else_serves.contains(class) {
+            Others::None
+        } else {
+            Others::Some
+        };
+        found.extend(first_ready(batch, known, (order.worker, others), limit)?);
     }
     found.sort_by_key(|row| (row.task.rank, row.task.request, row.task.id));
     found.truncate(limit);
@@ -206,7 +219,12 @@ pub(super) fn claim(batch: &mut Batch<'_>, order: &ClaimOrder) -> Result<Vec<Lea
 }
 
 /// The first ready tasks of a class that the worker may have.
-fn first_ready(batch: &Batch<'_>, class: ClassId, worker: WorkerId, limit: usize) -> Result<Vec<TaskRow>> {
+fn first_ready(
+    batch: &Batch<'_>,
+    class: ClassId,
+    (worker, others): (WorkerId, Others),
+    limit: usize,
+) -> Result<Vec<TaskRow>> {
     let sql = select_tasks!("WHERE class = ?1 AND state = 1 ORDER BY rank, request, id LIMIT ?2");
     let mut statement = batch.connection.prepare_cached(sql)?;
     let mut rows = statement.query((class, db::count(limit + PASSED_OVER_MAX)))?;
@@ -215,7 +233,7 @@ fn first_ready(batch: &Batch<'_>, class: ClassId, worker: WorkerId, limit: usize
         && let Some(row) = rows.next()?
     {
         let task = read(batch, row)?;
-        if !task.task.avoids(worker, batch.now, &batch.shared.options.retry) {
+        if !task.task.avoids(worker, others, batch.now, &batch.shared.options.retry) {
             found.push(task);
         }
     }
@@ -226,7 +244,7 @@ fn lease(batch: &mut Batch<'_>, mut row: TaskRow, order: &ClaimOrder) -> Result<
     let request = batch.existing_request(row.task.request)?;
     let new = NewLease {
         attempt: keys::attempt_id(batch.now),
-        token: keys::lease_token(),
+        token: keys::lease_token(batch.now),
         worker: order.worker,
         now: batch.now,
         until: batch.now.plus(order.hold),

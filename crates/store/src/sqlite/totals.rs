@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use hierophant_domain::{RequestState, TaskState};
+use hierophant_domain::{RequestState, TaskState, worker::Offence};
 
 use super::keys::Key;
 use crate::Counts;
@@ -36,6 +36,8 @@ pub(super) enum Change {
         /// After.
         to: TaskState,
     },
+    /// A worker was struck.
+    Strike(Offence),
 }
 
 /// See the module's documentation.
@@ -43,6 +45,7 @@ pub(super) enum Change {
 pub(super) struct Totals {
     requests: [u64; 5],
     tasks: [u64; 7],
+    strikes: [u64; Offence::ALL.len()],
     live_by_requester: HashMap<Key, u64>,
     ready: HashMap<ClassId, BTreeMap<i64, usize>>,
     delivered: HashMap<ClassId, usize>,
@@ -53,6 +56,7 @@ impl Totals {
     pub(super) fn apply(&mut self, change: Change) {
         match change {
             Change::Request { requester, from, to } => self.request_changed(requester, from, to),
+            Change::Strike(offence) => self.strikes[offence.place()] += 1,
             Change::Task { class, rank, from, to } => {
                 if let Some(from) = from.filter(|from| !from.is_final()) {
                     let count = &mut self.tasks[usize::from(from.code())];
@@ -122,6 +126,7 @@ impl Totals {
         Counts {
             requests: self.requests,
             tasks: self.tasks,
+            strikes: self.strikes,
         }
     }
 

@@ -2,11 +2,11 @@
 
 use hierophant_domain::{
     Attempt, Timestamp, WorkerId,
-    worker::{Liveness, Standing, WorkerProfile},
+    worker::{Liveness, Standing, Strike, WorkerProfile},
 };
 use rusqlite::{Connection, Row};
 
-use super::{attempts, batch::Batch, db, rows};
+use super::{attempts, batch::Batch, db, rows, totals::Change};
 use crate::{Hint, PAGE_MAX, Presence, Result, StoreError, WorkerRow};
 
 /// Reasons of strikes that are kept.
@@ -113,6 +113,24 @@ pub(super) fn register(batch: &mut Batch<'_>, profile: &WorkerProfile) -> Result
     load(batch.connection, id)?.ok_or_else(|| db::corrupt("a worker that was just written"))
 }
 
+/// See [`crate::Store::update_worker`].
+pub(super) fn update(batch: &mut Batch<'_>, profile: &WorkerProfile) -> Result<()> {
+    let updated = batch.write(
+        "UPDATE workers SET name = ?2, address = ?3, profile = ?4, last_seen = ?5 WHERE id = ?1",
+        (
+            profile.id.as_bytes(),
+            &profile.name,
+            &profile.address,
+            serde_json::to_string(profile)?,
+            batch.now.0,
+        ),
+    )?;
+    if updated == 0 {
+        return Err(StoreError::NotFound(format!("no worker {} is registered", profile.id)));
+    }
+    Ok(())
+}
+
 fn rows_count(row: &Row<'_>) -> rusqlite::Result<u64> {
     row.get::<_, i64>(0).map(i64::cast_unsigned)
 }
@@ -170,13 +188,13 @@ pub(super) fn seen(batch: &mut Batch<'_>, id: WorkerId) -> Result<()> {
 }
 
 /// See [`crate::Store::strike`].
-pub(super) fn strike(batch: &mut Batch<'_>, id: WorkerId, reason: String) -> Result<Option<WorkerRow>> {
+pub(super) fn strike(batch: &mut Batch<'_>, id: WorkerId, strike: Strike) -> Result<Option<WorkerRow>> {
     batch.settle_accounts()?;
     let Some(mut row) = load(batch.connection, id)? else {
         return Ok(None);
     };
     row.standing = row.standing.strike(batch.now, &batch.shared.options.strikes);
-    row.strike_reasons.insert(0, (batch.now, reason));
+    row.strike_reasons.insert(0, (batch.now, strike.reason));
     row.strike_reasons.truncate(STRIKE_REASONS_MAX);
     batch.write_one(
         "UPDATE workers SET strikes = ?2, quarantined_until = ?3, strike_reasons = ?4 WHERE id = ?1",
@@ -187,6 +205,7 @@ pub(super) fn strike(batch: &mut Batch<'_>, id: WorkerId, reason: String) -> Res
             serde_json::to_string(&row.strike_reasons)?,
         ),
     )?;
+    batch.changed(Change::Strike(strike.offence));
     batch.hint(Hint::WorkerChanged(id));
     Ok(Some(row))
 }

@@ -5,6 +5,7 @@
 //! the disk, the next operations gather, so a batch grows with the load and no operation waits for a timer.
 
 use std::{
+    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
@@ -13,7 +14,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{batch::Batch, shared::Shared};
+use super::{batch::Batch, checkpoint::Checkpoints, jobs::Jobs, shared::Shared};
 use crate::{Result, StoreError};
 
 /// Operations that may wait; beyond it their callers wait to hand theirs in.
@@ -43,13 +44,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It owns `connection`, and `guard` for as long.
-    pub(super) fn start(connection: Connection, guard: std::fs::File, shared: Arc<Shared>) -> Result<Self> {
+    pub(super) fn start(mut connection: Connection, guard: File, shared: Arc<Shared>) -> Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
+        let checkpoints = Checkpoints::start(&shared.options.path, &mut connection)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                run(&connection, &shared, waiting);
+                let database = run(&connection, &shared, waiting, checkpoints);
                 drop(connection);
+                drop(database);
                 drop(guard);
             })
             .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
@@ -102,8 +105,14 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, shared: &Shared, mut waiting: mpsc::Receiver<Operation>) {
+fn run(
+    connection: &Connection,
+    shared: &Shared,
+    mut waiting: mpsc::Receiver<Operation>,
+    mut checkpoints: Checkpoints,
+) -> Arc<File> {
     let mut operations = Vec::with_capacity(BATCH);
+    let mut jobs = Jobs::default();
     while let Some(first) = waiting.blocking_recv() {
         operations.push(first);
         while operations.len() < BATCH
@@ -113,9 +122,11 @@ fn run(connection: &Connection, shared: &Shared, mut waiting: mpsc::Receiver<Ope
         }
         let mut rest = operations.drain(..);
         while rest.len() > 0 {
-            transact(connection, shared, &mut rest);
+            transact(connection, shared, &mut jobs, &mut rest);
+            checkpoints.committed(connection);
         }
     }
+    checkpoints.stop()
 }
 
 /// Runs one operation; the second part says why the batch cannot go on, if it cannot.
@@ -133,9 +144,14 @@ fn attempt<T>(
 }
 
 /// Runs operations in one transaction, up to the first one that breaks it.
-fn transact(connection: &Connection, shared: &Shared, operations: &mut impl Iterator<Item = Operation>) {
+fn transact(
+    connection: &Connection,
+    shared: &Shared,
+    jobs: &mut Jobs,
+    operations: &mut impl Iterator<Item = Operation>,
+) {
     let mut answers: Vec<Answer> = Vec::with_capacity(BATCH);
-    let mut batch = Batch::new(connection, shared);
+    let mut batch = Batch::new(connection, shared, jobs);
     let mut outcome = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
     for operation in operations {
         let ran = operation(outcome.as_ref().map(|()| &mut batch).map_err(Clone::clone));
@@ -161,6 +177,7 @@ fn transact(connection: &Connection, shared: &Shared, operations: &mut impl Iter
             published.wake(shared);
         }
         Err(error) => {
+            jobs.clear();
             if !connection.is_autocommit()
                 && let Err(error) = connection.execute_batch("ROLLBACK")
             {

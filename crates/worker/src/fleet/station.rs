@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -21,7 +21,7 @@ use super::offer;
 const RESTART_MIN: Duration = Duration::from_millis(500);
 /// Longest wait.
 const RESTART_MAX: Duration = Duration::from_mins(5);
-/// A process that lived this long was well: the waiting begins anew.
+/// A process that lived this long was well, as is one that was given a job: the waiting begins anew.
 const WELL_AFTER: Duration = Duration::from_mins(1);
 /// Empty output directories kept for the next calls of a process.
 const SPARE_DIRECTORIES_MAX: usize = 64;
@@ -38,6 +38,9 @@ enum Condition {
 #[derive(Debug)]
 struct Ready {
     process: ProverProcess,
+    /// It got as far as being given a job. What a job does to it is the job's: how often that is tried is bounded by the
+    /// coordinator, and others need not wait for it.
+    booked: AtomicBool,
     capabilities: Vec<Capability>,
     jobs: u32,
     spare: Arc<Mutex<Vec<TempDir>>>,
@@ -132,6 +135,7 @@ impl Station {
     pub(super) fn book(self: &Arc<Self>) -> Option<Booking> {
         match &*self.lock() {
             Condition::Ready(ready) => {
+                ready.booked.store(true, Ordering::Relaxed);
                 self.open_jobs.fetch_add(1, Ordering::Relaxed);
                 Some(Booking {
                     process: ready.process.clone(),
@@ -140,6 +144,13 @@ impl Station {
                 })
             }
             Condition::Starting | Condition::Down(_) | Condition::Stopped => None,
+        }
+    }
+
+    fn has_been_booked(&self) -> bool {
+        match &*self.lock() {
+            Condition::Ready(ready) => ready.booked.load(Ordering::Relaxed),
+            Condition::Starting | Condition::Down(_) | Condition::Stopped => false,
         }
     }
 
@@ -174,7 +185,7 @@ impl Station {
                         }
                         ended = process.gone() => ended,
                     };
-                    if started.elapsed() >= WELL_AFTER {
+                    if started.elapsed() >= WELL_AFTER || self.has_been_booked() {
                         backoff.reset();
                     }
                     ended.to_string()
@@ -204,6 +215,7 @@ impl Station {
         self.set(
             Condition::Ready(Ready {
                 process,
+                booked: AtomicBool::new(false),
                 capabilities,
                 jobs,
                 spare: Arc::default(),

@@ -255,7 +255,8 @@ impl World {
         let text = std::fs::read(file).map_err(|error| error.to_string())?;
         let addresses: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
         let url = format!("http://{}{path}", addresses["http"].as_str().unwrap_or_default());
-        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+        let asked = hierophant_testkit::http_client().get(url).send().await;
+        let answer = asked.map_err(|error| error.to_string())?;
         Ok((
             answer.status().as_u16(),
             answer.text().await.map_err(|error| error.to_string())?,

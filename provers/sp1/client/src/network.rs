@@ -53,6 +53,9 @@ pub(crate) struct NetworkArguments {
     /// Asks with the SDK's single call `prove(..).await`, as most applications do.
     #[arg(long, conflicts_with_all = ["submit_only", "wait", "cancel", "details"])]
     one_call: bool,
+    /// Accepts mock proofs and nothing else: verifies as the SDK's mock prover does, as against a network in mock mode.
+    #[arg(long)]
+    mock: bool,
     /// Asks and does not wait.
     #[arg(long)]
     submit_only: bool,
@@ -115,6 +118,10 @@ pub(crate) async fn run(arguments: NetworkArguments) -> anyhow::Result<()> {
         milliseconds: started.elapsed().as_millis(),
     }
     .print();
+    if arguments.mock {
+        let mock = ProverClient::builder().mock().build().await;
+        return arguments.request.finish(&mock, &key, &proof);
+    }
     arguments.request.finish(&prover, &key, &proof)
 }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use sp1_sdk::{Elf, HashableKey as _, Prover, ProvingKey as _, SP1ProofMode, SP1ProofWithPublicValues, SP1Stdin};
+use sp1_sdk::{Elf, HashableKey as _, Prover, ProvingKey, SP1ProofMode, SP1ProofWithPublicValues, SP1Stdin};
 
 use crate::events::Event;
 
@@ -93,7 +93,7 @@ impl RequestArguments {
     pub(crate) fn finish<P: Prover>(
         &self,
         prover: &P,
-        key: &P::ProvingKey,
+        key: &impl ProvingKey,
         proof: &SP1ProofWithPublicValues,
     ) -> anyhow::Result<()> {
         if let Some(path) = &self.save_proof {

@@ -3,12 +3,14 @@
 //! Without a command it serves a host on stdin and stdout; `circuits` looks after the files of plonk and groth16. What
 //! must stay true: stdout belongs to the protocol, stderr is the log, and the log never shows guest output or inputs.
 
+mod allocator;
 mod circuits;
 mod execution;
 mod executors;
 mod faults;
 mod inputs;
 mod kinds;
+mod manifest;
 mod observer;
 mod program;
 mod progress;
@@ -18,14 +20,18 @@ mod settings;
 mod shared_memory;
 mod verification;
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{Layer as _, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{observer::Observer, service::Sp1Prover};
+use crate::{circuits::CircuitsError, manifest::Installed, observer::Observer, service::Sp1Prover};
 
 /// Release, commit and the circuit version whose proofs are made and checked.
 pub(crate) const VERSION: &str = concat!(
@@ -52,7 +58,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Circuits {
-    /// Writes down the hashes of files that you trust.
+    /// Writes down the hashes of circuit files that you trust.
     Record(CircuitFiles),
     /// Compares the files with what was written down, and the verifying key with the one that clients have.
     Verify(CircuitFiles),
@@ -60,30 +66,46 @@ enum Circuits {
 
 #[derive(Debug, clap::Args)]
 struct CircuitFiles {
-    /// groth16 or plonk.
-    kind: String,
+    /// groth16 or plonk; without it, each that is installed.
+    kind: Option<String>,
     /// The folder; without it, where SP1 looks.
-    #[arg(long)]
+    #[arg(long, requires = "kind")]
     dir: Option<PathBuf>,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
-        None => serve(),
-        Some(Command::Circuits(Circuits::Record(files))) => {
-            let (manifest, count) = circuits::record(&files.kind, files.dir)?;
-            say(&format!("wrote down {count} files in {}", manifest.display()))
-        }
-        Some(Command::Circuits(Circuits::Verify(files))) => {
-            let (directory, count) = circuits::verify(&files.kind, files.dir)?;
-            say(&format!("{count} files in {} are as recorded", directory.display()))
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when stderr is closed too.
+            let _ = writeln!(io::stderr(), "prover-sp1: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Option<Command>) -> anyhow::Result<()> {
+    match command {
+        None => serve(),
+        Some(Command::Circuits(Circuits::Record(files))) => circuits(files, Installed::record),
+        Some(Command::Circuits(Circuits::Verify(files))) => circuits(files, Installed::verify),
+    }
+}
+
+/// Does one thing with the circuit files of each kind that is meant, and says how it went.
+fn circuits(files: CircuitFiles, one: impl Fn(&Installed) -> Result<String, CircuitsError>) -> anyhow::Result<()> {
+    for installed in manifest::installed(files.kind.as_deref(), files.dir)? {
+        writeln!(io::stdout(), "{}", one(&installed)?).context("cannot write to stdout")?;
+    }
+    Ok(())
 }
 
 fn serve() -> anyhow::Result<()> {
     let observer = Observer::default();
     start_log(observer.clone());
+    if let Err(error) = allocator::set_up() {
+        tracing::warn!("the allocator keeps its own settings, proofs take more memory: {error}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -108,11 +130,6 @@ fn start_log(observer: Observer) {
 fn for_people(metadata: &Metadata<'_>) -> bool {
     let ours = metadata.target().starts_with("prover_sp1");
     metadata.is_event() && *metadata.level() <= if ours { Level::INFO } else { Level::WARN }
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    use io::Write as _;
-    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
 }
 
 #[cfg(test)]

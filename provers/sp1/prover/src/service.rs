@@ -13,7 +13,7 @@ use hierophant_prover_protocol::{
     prover::{JobContext, Prover},
 };
 use sp1_engine::{Engine, Light};
-use sp1_sdk::{HashableKey as _, SP1_CIRCUIT_VERSION, SP1VerifyingKey};
+use sp1_sdk::{HashableKey as _, SP1_CIRCUIT_VERSION, SP1PublicValues, SP1VerifyingKey};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -143,6 +143,8 @@ impl Prover for Sp1Prover {
             &limits,
         )))?;
         Ok(ExecuteReply {
+            // The other hash that a guest may be built with.
+            public_values_hashes: vec![SP1PublicValues::from(&execution.public_values).blake3_hash()],
             fault: execution.fault,
             outputs: vec![
                 job.output("public_values", execution.public_values)?,

@@ -5,7 +5,10 @@ mod support;
 
 use hierophant_prover_protocol::proto::{NamedBlob, Role, SetupReply, Verify, VerifyReply};
 use sha2::{Digest as _, Sha256};
-use support::{Host, assert_input, fibonacci_values, guest, kept_proof, program, verify_call};
+use support::{
+    Host, assert_input, fibonacci_values, forget_peak_memory, guest, kept_proof, peak_memory_bytes, program,
+    verify_call,
+};
 
 /// The end of an encoded proof: public values (12 bytes behind their length) and the version behind its length.
 const TAIL_BYTES: usize = 8 + 12 + 8 + 6;
@@ -26,7 +29,9 @@ async fn refuses_forgeries(kind: &str, other_kind: &str) {
     let host = Host::start(Role::Light, &[]).await;
     let key = host.setup(&program(&guest("fibonacci"))).await.expect("sets up");
     let real = kept(kind);
+    forget_peak_memory(&host);
     let good = verdict(&host, kind, &real, &key).await;
+    println!("peak memory while verifying {kind}: {} bytes", peak_memory_bytes(&host));
     assert!(good.valid, "{}", good.reason);
     assert_eq!(
         good.public_values_sha256,

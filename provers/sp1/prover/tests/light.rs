@@ -10,9 +10,12 @@ use hierophant_prover_protocol::{
 };
 use sha2::{Digest as _, Sha256};
 use support::{
-    CyclesOf as _, Host, SYSTEM, assert_input, failure, fibonacci_values, guest, number, program, stdin, unlimited,
-    verify_call,
+    CyclesOf as _, Host, SYSTEM, assert_input, failure, fibonacci_values, forget_peak_memory, guest, number,
+    peak_memory_bytes, program, stdin, unlimited, verify_call,
 };
+
+/// A light process is one of many; far below this it is, and nothing that is made for proving fits.
+const IDLE_BYTES_MAX: u64 = 100_000_000;
 
 #[tokio::test]
 async fn hello_is_quick_and_names_what_is_served() {
@@ -29,6 +32,44 @@ async fn hello_is_quick_and_names_what_is_served() {
     let kinds: Vec<_> = hello.systems[0].kinds.iter().map(|kind| kind.name.as_str()).collect();
     assert_eq!(kinds, ["core", "compressed", "plonk", "groth16"]);
     assert_eq!(hello.systems[0].toolchain, support::TOOLCHAIN);
+}
+
+#[tokio::test]
+async fn it_stays_small_and_within_what_it_announces() {
+    let host = Host::start(Role::Light, &[]).await;
+    let announced = host.process.hello().systems[0].kinds[0].memory_bytes;
+    let idle = peak_memory_bytes(&host);
+    assert!(idle < IDLE_BYTES_MAX, "{idle} bytes of memory before the first call");
+
+    forget_peak_memory(&host);
+    host.execute("fibonacci", &number(100), unlimited()).await;
+    let executing = peak_memory_bytes(&host);
+    forget_peak_memory(&host);
+    host.setup(&program(&guest("fibonacci"))).await.expect("sets up");
+    let setting_up = peak_memory_bytes(&host);
+    println!("peak memory in bytes: idle {idle}, execute {executing}, setup {setting_up}");
+    assert!(executing.max(setting_up) < announced, "{executing}, {setting_up}");
+}
+
+#[tokio::test]
+async fn the_allocator_is_set_up_once_and_an_operators_own_values_stay() {
+    let environment = |host: &Host| {
+        let names = [
+            "MALLOC_ARENA_MAX=",
+            "MALLOC_MMAP_THRESHOLD_=",
+            "MALLOC_TRIM_THRESHOLD_=",
+        ];
+        let all = std::fs::read(format!("/proc/{}/environ", host.process.pid())).expect("it runs");
+        let all = String::from_utf8(all).expect("text");
+        names.map(|name| {
+            let values = all.split('\0').filter_map(|pair| pair.strip_prefix(name));
+            values.map(str::to_owned).collect::<Vec<_>>()
+        })
+    };
+    let host = Host::start(Role::Light, &[]).await;
+    assert_eq!(environment(&host), [["2"], ["131072"], ["131072"]]);
+    let host = Host::start_with(Role::Light, &[], &[("MALLOC_ARENA_MAX", "1")]).await;
+    assert_eq!(environment(&host), [["1"], ["131072"], ["131072"]]);
 }
 
 #[tokio::test]

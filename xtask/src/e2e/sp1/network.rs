@@ -16,6 +16,13 @@ use crate::env::{Env, Workspace};
 /// How long the prover may take to prepare its keys.
 const WARM_WITHIN: Duration = Duration::from_mins(12);
 
+/// What a network makes.
+#[derive(Clone, Copy, Debug)]
+enum Proofs {
+    Real,
+    Mock,
+}
+
 pub(super) struct Network {
     pub(super) cluster: Cluster,
     pub(super) prover: PathBuf,
@@ -24,7 +31,17 @@ pub(super) struct Network {
 }
 
 impl Network {
+    /// A network that proves.
     pub(super) async fn start(env: &Env) -> Self {
+        Self::start_in(env, Proofs::Real).await
+    }
+
+    /// A network in mock mode.
+    pub(super) async fn start_mock(env: &Env) -> Self {
+        Self::start_in(env, Proofs::Mock).await
+    }
+
+    async fn start_in(env: &Env, proofs: Proofs) -> Self {
         let prover = env.prover_executable("sp1");
         let mut light = Table::new();
         light.insert("system".to_owned(), "sp1".into());
@@ -32,9 +49,15 @@ impl Network {
         let setup = Setup::default()
             .binaries(Binaries::in_folder(env.target(&Workspace::Main).join("debug")))
             .coordinator("provers", vec![toml::Value::Table(light)])
-            .coordinator("verify.processes", 1);
+            .coordinator("verify.processes", 1)
+            .coordinator("mock_mode", matches!(proofs, Proofs::Mock));
         let mut proving = Table::new();
         proving.insert("executable".to_owned(), prover.to_string_lossy().into_owned().into());
+        if matches!(proofs, Proofs::Mock) {
+            let mut options = Table::new();
+            options.insert("mock_only".to_owned(), "true".into());
+            proving.insert("options".to_owned(), options.into());
+        }
         let mut cluster = Cluster::start(setup).await;
         cluster
             .add_worker(&[("provers", vec![toml::Value::Table(proving)].into())])

@@ -319,6 +319,22 @@ impl Network {
             .expect("the store takes it");
     }
 
+    /// Waits until a blob is gone, with its row.
+    pub(crate) async fn collected(&self, blob: ArtifactId) {
+        eventually("the blob is collected", || async {
+            let (row, bytes) = (
+                self.core().artifact(blob).await.expect("the store reads"),
+                self.blobs().size(blob).await,
+            );
+            if row.is_none() && bytes.is_err() {
+                Ok(())
+            } else {
+                Err((row, bytes.is_ok()))
+            }
+        })
+        .await;
+    }
+
     /// A registration of the program with these bytes, under its real id.
     pub(crate) async fn registration(&self, program: &'static [u8]) -> Registration {
         Registration {

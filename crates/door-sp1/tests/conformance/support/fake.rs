@@ -109,6 +109,11 @@ impl FakeClients {
         (row.state, row.size, row.sha256) = (ArtifactState::Complete, 9, Some(Digest(sha256)));
     }
 
+    /// The collector has taken an upload.
+    pub(crate) fn collect(&self, uri: &str) {
+        self.state().artifacts.remove(&Self::artifact_of(uri));
+    }
+
     /// What the network itself stores.
     pub(crate) fn own_artifact(&self) -> ArtifactId {
         let id = ArtifactId(self.id());
@@ -303,6 +308,11 @@ impl Clients for FakeClients {
             request: id,
             existed: false,
         })
+    }
+
+    async fn accepted(&self, requester: Requester, idempotency_key: Vec<u8>) -> Result<Option<RequestId>> {
+        self.here()?;
+        Ok(self.state().keys.get(&(requester, idempotency_key)).copied())
     }
 
     async fn status(&self, id: RequestId) -> Result<Option<RequestStatus>> {

@@ -116,19 +116,32 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts the built prover.
+    /// Starts the built prover, with the environment that `PROVER_SP1_ENV` says.
     pub async fn start(role: Role, options: &[(&str, &str)]) -> Self {
+        let environment = pairs_from("PROVER_SP1_ENV");
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Self::start_with(role, options, &environment).await
+    }
+
+    /// Starts the built prover.
+    pub async fn start_with(role: Role, options: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut spec = ProverSpec::new(env!("CARGO_BIN_EXE_prover-sp1"), directory.path());
         spec.role = role;
         spec.hello_timeout = Duration::from_mins(15);
         // The machine that runs the tests may be busy with others.
         spec.heartbeat = Duration::from_secs(10);
-        spec.options = options
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        spec.env = pairs_from("PROVER_SP1_ENV").into_iter().collect();
+        let owned = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        spec.options = owned(options);
+        spec.env = owned(environment);
         let process = ProverProcess::spawn(&spec).await.expect("the prover starts");
         Self {
             process,
@@ -235,16 +248,32 @@ pub fn verify_call(host: &Host, kind: &str, proof: &[u8], key: &SetupReply) -> V
     }
 }
 
-/// Processor time that the prover used so far, in clock ticks (100 to a second): what a busy machine disturbs least.
-pub fn processor_ticks(host: &Host) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", host.process.pid())).expect("it runs");
+/// Processor time that the prover and its ended children used so far: what a busy machine disturbs least.
+pub fn processor_time(host: &Host) -> Duration {
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = proc_file(host, "stat");
     let fields = stat.rsplit(") ").next().expect("a command in parentheses");
-    fields
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<u64>().expect("a number"))
-        .sum()
+    // utime, stime, cutime, cstime
+    let ticks = fields.split(' ').skip(11).take(4);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+}
+
+/// The resident memory that the prover had at most since the last [`forget_peak_memory`], in bytes.
+pub fn peak_memory_bytes(host: &Host) -> u64 {
+    let status = proc_file(host, "status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")).expect("in kB");
+    kib.trim().parse::<u64>().expect("a number") * 1024
+}
+
+/// Starts to measure the peak of resident memory anew.
+pub fn forget_peak_memory(host: &Host) {
+    std::fs::write(format!("/proc/{}/clear_refs", host.process.pid()), "5").expect("the prover is ours");
+}
+
+fn proc_file(host: &Host, name: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{}/{name}", host.process.pid())).expect("it runs")
 }
 
 /// The failure that a call must have ended with.

@@ -4,7 +4,7 @@
 //! that needs something says what, and is counted as skipped, and that is allowed for [`MAY_NEED`] only.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
@@ -81,11 +81,29 @@ struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Checklist {
     rows: BTreeMap<usize, Row>,
+    /// The rows that were asked for; none: all.
+    only: BTreeSet<usize>,
 }
 
 impl Checklist {
-    /// Runs a row, or one part of it. What it returns is shown; a panic counts as a failure.
+    /// A run of these rows, or of all where none is named.
+    pub(super) fn of(rows: &[usize]) -> Self {
+        Self {
+            rows: BTreeMap::new(),
+            only: rows.iter().copied().collect(),
+        }
+    }
+
+    /// Whether any of these rows is to be run.
+    pub(super) fn wants(&self, rows: &[usize]) -> bool {
+        self.only.is_empty() || rows.iter().any(|row| self.only.contains(row))
+    }
+
+    /// Runs a row that was asked for, or one part of it. What it returns is shown; a panic counts as a failure.
     pub(super) async fn run(&mut self, number: usize, part: impl Future<Output = anyhow::Result<String>>) {
+        if !self.wants(&[number]) {
+            return;
+        }
         println!("\n== {number}. {}", title(number));
         let started = Instant::now();
         let outcome = AssertUnwindSafe(part).catch_unwind().await;
@@ -120,7 +138,7 @@ impl Checklist {
     pub(super) fn finish(&self) -> Tally {
         let mut tally = Tally::default();
         println!();
-        for number in 1..=TITLES.len() {
+        for number in (1..=TITLES.len()).filter(|number| self.wants(&[*number])) {
             let absent = Row::default();
             let row = self.rows.get(&number).unwrap_or(&absent);
             let (mark, shown) = verdict(number, row);
@@ -164,6 +182,16 @@ fn verdict(number: usize, row: &Row) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_the_rows_that_were_asked_for_are_run_and_counted() {
+        let mut list = Checklist::of(&[2, 3]);
+        list.run(1, async { panic!("not asked for") }).await;
+        list.run(2, async { Ok("seen".to_owned()) }).await;
+        let tally = list.finish();
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (1, 1, 0));
+        assert!(list.wants(&[1, 2]) && !list.wants(&[1]) && Checklist::default().wants(&[1]));
+    }
 
     #[tokio::test]
     async fn rows_pass_only_when_all_their_parts_were_seen() {

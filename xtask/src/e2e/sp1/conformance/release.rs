@@ -13,8 +13,6 @@ use crate::{
 
 /// Where the workspaces are, below `provers/`.
 const FOLDER: &str = "sp1-clients";
-/// What each of them builds.
-const PROGRAM: &str = "sp1-client-release";
 
 /// Builds the client of a release and returns its program.
 pub(super) fn build(env: &Env, version: &str) -> Result<PathBuf> {
@@ -28,13 +26,15 @@ pub(super) fn build(env: &Env, version: &str) -> Result<PathBuf> {
     }
     let workspace = Workspace::Prover(format!("{FOLDER}/{version}"));
     let mut cargo = env.cargo(&workspace)?;
-    let target = target(env, version);
+    let target = target(env);
     process::run(
         cargo
             .env("CARGO_TARGET_DIR", &target)
             .args(["build", "--locked", "--release"]),
     )?;
-    Ok(target.join("release").join(PROGRAM))
+    Ok(target
+        .join("release")
+        .join(format!("sp1-client-{}", version.replace('.', "-"))))
 }
 
 /// Lets it register, ask, look and verify in both modes.
@@ -61,10 +61,10 @@ pub(super) async fn run(stock: &Stock, program: &Path, elf: &Path) -> Result<Str
     Ok("registered, asked, details decoded, verified in both modes".to_owned())
 }
 
-/// The target folder of a release's client. Each has one of its own: their dependencies share little.
-fn target(env: &Env, version: &str) -> PathBuf {
+/// The target folder of all of them: of what they are made of, little but the SDK itself differs.
+fn target(env: &Env) -> PathBuf {
     let sp1 = env.target(&Workspace::Prover("sp1".to_owned()));
-    sp1.with_file_name(format!("{FOLDER}-{version}-target"))
+    sp1.with_file_name(format!("{FOLDER}-target"))
 }
 
 fn releases(folder: &Path) -> Result<Vec<String>> {

@@ -114,6 +114,26 @@ impl Stock {
         .await?;
         Ok(())
     }
+
+    /// Waits until clients have asked for a status so many times more. Right after, an SDK that polls every two seconds has
+    /// no call open.
+    pub(super) async fn wait_for_polls(&self, count: f64) -> Result<()> {
+        let polls = || {
+            self.cluster
+                .metric("hierophant_sp1_rpcs_total{rpc=\"GetProofRequestStatus\"")
+        };
+        let before = polls().await.map_err(anyhow::Error::msg)?;
+        try_wait_until(&format!("{count} polls"), SOON, async || {
+            let seen = polls().await? - before;
+            if seen >= count {
+                Ok(())
+            } else {
+                Err(format!("{seen} polls"))
+            }
+        })
+        .await?;
+        Ok(())
+    }
 }
 
 /// A coordinator that checks with prover-sp1.
