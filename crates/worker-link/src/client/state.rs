@@ -209,8 +209,12 @@ impl State {
         self.reports.remove(&token).is_some()
     }
 
-    /// A lease is gone. `false` when it was not known (any more).
+    /// A lease is gone. `false` when it was not known (any more), or is finished and being uploaded: a lease that went to somebody
+    /// else may still be the first to deliver, and the answer to its result is the last word.
     pub(super) fn revoked(&mut self, token: LeaseToken) -> bool {
+        if self.hands.get(&token) == Some(&Hand::Finished) {
+            return false;
+        }
         self.progress.remove(&token);
         let held = self.hands.remove(&token).is_some();
         self.reports.remove(&token).is_some() || held

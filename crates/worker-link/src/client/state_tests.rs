@@ -95,6 +95,16 @@ fn a_finished_lease_outlives_the_loss_of_its_lease_while_it_is_uploaded() {
 }
 
 #[test]
+fn a_finished_lease_is_not_given_up_when_it_is_revoked_while_it_is_uploaded() {
+    let mut state = connected();
+    state.resume(token(1));
+    assert!(!state.revoked(token(1)), "its result may still win");
+    state.report(token(1), done());
+    assert_eq!(sent(&mut state).len(), 1);
+    assert!(state.revoked(token(1)), "the answer to the result is final");
+}
+
+#[test]
 fn heartbeats_tell_running_from_reserved() {
     let mut state = connected();
     state.leased(token(1));
