@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
@@ -13,6 +14,8 @@ use toml::Table;
 use super::client::Client;
 use crate::env::{Env, Workspace};
 
+/// Between two looks at the progress of a proof.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// How long the prover may take to prepare its keys.
 const WARM_WITHIN: Duration = Duration::from_mins(12);
 
@@ -152,6 +155,24 @@ impl Network {
         })
         .await?;
         Ok(seen)
+    }
+
+    /// Looks at the worker's progress for as long as something takes, and counts how often it rose.
+    pub(super) async fn rises_during<T>(&self, work: impl Future<Output = T>) -> (T, usize) {
+        let mut work = pin!(work);
+        let (mut highest, mut rises) = (0.0, 0);
+        loop {
+            tokio::select! {
+                done = &mut work => return (done, rises),
+                () = tokio::time::sleep(BETWEEN_LOOKS) => {}
+            }
+            // The coordinator may be away just now.
+            let Ok(worker) = self.worker().await else { continue };
+            let percent = worker["working_on"][0]["progress"]["percent"].as_f64();
+            if let Some(percent) = percent.filter(|percent| *percent > highest) {
+                (highest, rises) = (percent, rises + 1);
+            }
+        }
     }
 
     /// Waits until the worker has nothing in hand.

@@ -10,6 +10,9 @@ use crate::e2e::scenario::Report;
 /// Longest core proof waited for, on a slow machine that does other things too.
 const CORE_WITHIN: Duration = Duration::from_mins(15);
 
+/// How often the progress of a core proof must rise, after the coordinator was killed, for people to see that it goes on.
+const RISES_MIN: usize = 5;
+
 pub(super) async fn all(network: &mut Network, report: &mut Report, core_only: bool) {
     report.run("the prover gets ready", ready(network)).await;
     report
@@ -81,10 +84,14 @@ async fn survives_kill(network: &mut Network) -> Result<String> {
     network.cluster.kill9_coordinator();
     network.cluster.start_coordinator().await;
     network.cluster.wait_until_ready(Duration::from_secs(30)).await;
-    let events = conversation.succeed().await?;
+    let (events, rises) = network.rises_during(conversation.succeed()).await;
     ensure!(
-        events.iter().any(|event| event["event"] == "verified"),
+        events?.iter().any(|event| event["event"] == "verified"),
         "the client's own verify did not accept the proof"
+    );
+    ensure!(
+        rises >= RISES_MIN,
+        "progress rose {rises} times, and was to rise {RISES_MIN} times"
     );
     let request = network.newest_request().await?;
     let attempts = request["attempts"].as_array().map_or(0, Vec::len);
@@ -98,7 +105,7 @@ async fn survives_kill(network: &mut Network) -> Result<String> {
     );
     let seconds = &request["outcome"]["prover_seconds"];
     Ok(format!(
-        "verified; one attempt by process {}, proving took {seconds} s",
+        "verified; one attempt by process {}, progress rose {rises} times after the restart, proving took {seconds} s",
         after[0]
     ))
 }
