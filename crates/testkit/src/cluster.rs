@@ -305,6 +305,17 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// Where the coordinator itself serves gRPC, beside the proxy; it keeps this port over restarts from now on. A port that nobody
+    /// listens on refuses connections, which the proxy, listening on, cannot play.
+    ///
+    /// # Panics
+    /// When the coordinator is down.
+    pub fn pin_grpc(&mut self) -> SocketAddr {
+        let address = self.bound.expect("the coordinator is up").grpc;
+        self.coordinator.set("grpc_port", i64::from(address.port()));
+        address
+    }
+
     /// Asks the coordinator for a page of JSON, whatever its status. `Err` says what was in the way, in words.
     pub async fn json(&self, path: &str) -> Result<serde_json::Value, String> {
         let body = self.page(path).await?;

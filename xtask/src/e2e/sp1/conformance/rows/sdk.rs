@@ -38,7 +38,8 @@ async fn tap(stock: &Stock) -> Result<Tap> {
 /// reads `Unknown: transport error` and asks again only where the code is another), so no server that is killed can help that one.
 pub(in super::super) async fn restart(stock: &mut Stock, long: bool) -> Result<String> {
     let down = if long { DOWN_LONG } else { DOWN };
-    let url = stock.cluster.grpc_url();
+    // Directly: a proxy that accepts and then closes is no coordinator that restarts.
+    let url = format!("http://{}", stock.cluster.pin_grpc());
     let client = stock
         .recorded(&url, Some("restart"))
         .with(&["--mode", "core", "--network", "auction", "--one-call"]);
