@@ -12,7 +12,7 @@ use hierophant_domain::{
     request::{Execution, Request},
     time::Millis,
 };
-use hierophant_store::{CheckClaim, ExecutionWork, Undone};
+use hierophant_store::{ExecutionWork, Undone};
 
 use crate::{
     checking, lost, metric,
@@ -38,11 +38,7 @@ pub(crate) async fn run(core: Core) {
 }
 
 async fn check(core: Core, work: ExecutionWork) {
-    let claim = CheckClaim {
-        request: work.request.id,
-        task: None,
-        token: work.token,
-    };
+    let claim = work.claim();
     let settled: Result<()> = async {
         let started = Instant::now();
         let found = verdict(&core, &work).await?;

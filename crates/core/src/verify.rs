@@ -39,11 +39,7 @@ pub(crate) async fn run(core: Core) {
 }
 
 async fn check(core: Core, work: VerificationWork) {
-    let claim = CheckClaim {
-        request: work.request.id,
-        task: Some(work.task.id),
-        token: work.token,
-    };
+    let claim = work.claim();
     if let Err(error) = settle(&core, &work, claim).await {
         tracing::warn!(request.id = %work.request.id, %error, "a verification could not be settled; it will be claimed again");
     }

@@ -49,6 +49,21 @@ impl FailureClass {
         }
     }
 
+    /// Whether it blames what the client sent: for a worker's word alone, a trusted execution has to find the same.
+    pub fn blames_request(self) -> bool {
+        match self {
+            Self::Program | Self::Input => true,
+            Self::Transient
+            | Self::Prover
+            | Self::InvalidProof
+            | Self::PublicValues
+            | Self::Lost
+            | Self::KeyLost
+            | Self::Cancelled
+            | Self::Deadline => false,
+        }
+    }
+
     /// Whether a worker that failed a task so is kept from it for a while.
     pub fn keeps_away(self) -> bool {
         match self {

@@ -61,7 +61,7 @@ impl RetryPolicy {
             Others::Some => self.same_worker_after,
             Others::None => {
                 let doubled = u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX);
-                let factor = 1_i64.checked_shl(doubled).unwrap_or(i64::MAX);
+                let factor = 2_i64.saturating_pow(doubled);
                 Millis(self.only_worker_after.0.saturating_mul(factor)).min(self.same_worker_after)
             }
         }
@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn the_only_worker_is_kept_from_a_task_briefly_at_first_and_never_longer_than_one_of_many() {
         let policy = RetryPolicy::default();
-        let alone: Vec<_> = [1, 2, 3, 5, 6, 70, usize::MAX]
+        let alone: Vec<_> = [1, 2, 3, 5, 6, 64, 70, usize::MAX]
             .map(|times| policy.kept_from(times, Others::None).0 / 1000)
             .into();
-        assert_eq!(alone, [1, 2, 4, 16, 30, 30, 30]);
+        assert_eq!(alone, [1, 2, 4, 16, 30, 30, 30, 30]);
         assert_eq!(policy.kept_from(1, Others::Some), policy.same_worker_after);
     }
 

@@ -11,7 +11,7 @@ use hierophant_core::ports::Submission;
 use hierophant_domain::{
     ArtifactId, BlobRef, Input, Kind, Limits, Name, RequestId, Timestamp, Visibility, request::ProgramRef,
 };
-use hierophant_store::{Accepted, ArtifactRow, ProgramRow};
+use hierophant_store::{ArtifactRow, ProgramRow};
 use prost::Message;
 use tonic::Status;
 
@@ -41,8 +41,11 @@ pub(crate) async fn request_proof(door: &Door, envelope: SignedRequest) -> Resul
     let signed = door::open(envelope)?;
     let wish = decode::proof_wish(signed.body)?;
     let key = repeated_key(door, &wish);
-    let (id, existed) = match accept(door, signed.by, wish).await {
-        Ok(accepted) => (accepted.request, accepted.existed),
+    let (id, existed) = match checked(door, signed.by, wish).await {
+        Ok(submission) => {
+            let accepted = door.clients.submit(submission).await.map_err(refusal::of_core)?;
+            (accepted.request, accepted.existed)
+        }
         // What is refused now may repeat a call that was accepted in its time: the deadline was ahead, the upload there.
         Err(refused) => match accepted_before(door, signed.by, key).await {
             Some(request) => (request, true),
@@ -59,7 +62,8 @@ pub(crate) async fn request_proof(door: &Door, envelope: SignedRequest) -> Resul
     })
 }
 
-async fn accept(door: &Door, by: Address, wish: ProofWish) -> Result<Accepted, Status> {
+/// The submission that a call is, if the door has nothing against it. The core looks for earlier ones before it refuses any.
+async fn checked(door: &Door, by: Address, wish: ProofWish) -> Result<Submission, Status> {
     let stdin = door.upload(&wish.stdin_uri, by, STDIN_ROLE, "stdin_uri").await?;
     for_this_network(door, &wish)?;
     let (kind, deadline) = (served_kind(door, wish.mode)?, checked_deadline(door, wish.deadline)?);
@@ -74,8 +78,7 @@ async fn accept(door: &Door, by: Address, wish: ProofWish) -> Result<Accepted, S
              they ask for a proof) and send the request again",
         )
     })?;
-    let submission = submission(door, by, wish, kind, deadline, &program, &stdin);
-    door.clients.submit(submission).await.map_err(refusal::of_core)
+    Ok(submission(door, by, wish, kind, deadline, &program, &stdin))
 }
 
 /// The request that `by` was given under a key.

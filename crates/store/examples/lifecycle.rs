@@ -20,7 +20,7 @@ use hierophant_domain::{
     worker::WorkerProfile,
 };
 use hierophant_store::{
-    CheckClaim, ClaimOrder, NewRequest, Store, SystemClock,
+    ClaimOrder, NewRequest, Store, SystemClock,
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tokio::task::JoinSet;
@@ -146,11 +146,7 @@ async fn verify(run: Arc<Run>) -> Result<(), Failed> {
         for work in run.store.claim_verifications(vec![class().system], 128, HOLD).await? {
             let run = Arc::clone(&run);
             settled.spawn(async move {
-                let claim = CheckClaim {
-                    request: work.request.id,
-                    task: Some(work.task.id),
-                    token: work.token,
-                };
+                let claim = work.claim();
                 let valid = Verification::Valid(Binding::ProofAlone, Record::default());
                 run.store.settle_verification(claim, valid).await
             });

@@ -11,6 +11,8 @@ use hierophant_domain::{
     worker::{Liveness, Offence, Standing, WorkerProfile},
 };
 
+use crate::CheckClaim;
+
 /// Longest page that a listing returns.
 pub const PAGE_MAX: usize = 100;
 /// Most tasks in one claim, beats in one call, or rows in one sweep.
@@ -168,6 +170,17 @@ pub struct VerificationWork {
     pub tries: u32,
 }
 
+impl VerificationWork {
+    /// What it is settled or given back by.
+    pub fn claim(&self) -> CheckClaim {
+        CheckClaim {
+            request: self.request.id,
+            task: Some(self.task.id),
+            token: self.token,
+        }
+    }
+}
+
 /// A trusted execution to do.
 #[derive(Clone, Debug)]
 pub struct ExecutionWork {
@@ -177,6 +190,17 @@ pub struct ExecutionWork {
     pub token: CheckToken,
     /// How often it was tried, this time included.
     pub tries: u32,
+}
+
+impl ExecutionWork {
+    /// What it is settled or given back by.
+    pub fn claim(&self) -> CheckClaim {
+        CheckClaim {
+            request: self.request.id,
+            task: None,
+            token: self.token,
+        }
+    }
 }
 
 /// Whether a worker is here.

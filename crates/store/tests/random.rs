@@ -16,7 +16,7 @@ use hierophant_domain::{
     worker::{Offence, Strike},
 };
 use hierophant_store::{
-    Beat, CheckClaim, Presence, Result, StoreError, Undone,
+    Beat, CheckClaim, ExecutionWork, Presence, Result, StoreError, Undone, VerificationWork,
     conformance::{World, class, invariants::Picture, key, worker_id},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -253,12 +253,7 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
         }
         Op::ClaimVerifications => {
             let works = allowed(world.store().claim_verifications(systems(), 2, hold).await).expect("claims");
-            let claim = |work: &hierophant_store::VerificationWork| CheckClaim {
-                request: work.request.id,
-                task: Some(work.task.id),
-                token: work.token,
-            };
-            known.verifications.extend(works.iter().map(claim));
+            known.verifications.extend(works.iter().map(VerificationWork::claim));
         }
         Op::SettleVerification { check, verdict } => {
             if let Some(claim) = pick(&known.verifications, *check) {
@@ -272,12 +267,7 @@ async fn step(world: &mut World, known: &mut Known, op: &Op) {
         }
         Op::ClaimExecutions => {
             let works = allowed(world.store().claim_executions(systems(), 2, hold).await).expect("claims");
-            let claim = |work: &hierophant_store::ExecutionWork| CheckClaim {
-                request: work.request.id,
-                task: None,
-                token: work.token,
-            };
-            known.executions.extend(works.iter().map(claim));
+            known.executions.extend(works.iter().map(ExecutionWork::claim));
         }
         Op::SettleExecution { check, verdict } => {
             if let Some(claim) = pick(&known.executions, *check) {

@@ -75,15 +75,7 @@ pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
 
 /// The contract's checklist as one runs it who names no option.
 pub(crate) fn checklist(env: &Env) -> Result<Tally> {
-    conformance::run(
-        env,
-        conformance::Options {
-            long: false,
-            recorded: false,
-            sdks: &[],
-            rows: &[],
-        },
-    )
+    conformance::run(env, conformance::Options::default())
 }
 
 /// Every scenario.

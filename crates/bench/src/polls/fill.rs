@@ -20,7 +20,7 @@ use hierophant_domain::{
     worker::WorkerProfile,
 };
 use hierophant_store::{
-    BATCH_MAX, CheckClaim, ClaimOrder, NewRequest, Result as StoreResult, Store, SystemClock,
+    BATCH_MAX, ClaimOrder, NewRequest, Result as StoreResult, Store, SystemClock,
     sqlite::{KNOWN_SCHEMA, SqliteOptions, SqliteStore},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -155,11 +155,7 @@ async fn prove(store: &SqliteStore, worker: WorkerId) -> Result<()> {
             return Ok(());
         }
         let settled = each(claimed.into_iter().map(|work| {
-            let claim = CheckClaim {
-                request: work.request.id,
-                task: Some(work.task.id),
-                token: work.token,
-            };
+            let claim = work.claim();
             store.settle_verification(claim, Verification::Valid(Binding::ProofAlone, Record::default()))
         }));
         ensure!(

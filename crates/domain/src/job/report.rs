@@ -57,18 +57,7 @@ pub fn fail(
         return Ok((fence, Effects::default()));
     }
     end(attempt, AttemptState::Failed, &failure.message, now);
-    let blames_program = match failure.class {
-        FailureClass::Program | FailureClass::Input => true,
-        FailureClass::Transient
-        | FailureClass::Prover
-        | FailureClass::InvalidProof
-        | FailureClass::PublicValues
-        | FailureClass::Lost
-        | FailureClass::KeyLost
-        | FailureClass::Cancelled
-        | FailureClass::Deadline => false,
-    };
-    if !blames_program {
+    if !failure.class.blames_request() {
         return Ok((
             fence,
             retry(

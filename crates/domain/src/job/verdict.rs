@@ -156,11 +156,10 @@ pub fn executed(
 }
 
 fn last_blamer(task: &Task) -> Option<WorkerId> {
-    let blames = |class| matches!(class, FailureClass::Program | FailureClass::Input);
     task.failures
         .iter()
         .rev()
-        .find(|note| blames(note.class))
+        .find(|note| note.class.blames_request())
         .map(|note| note.worker)
 }
 

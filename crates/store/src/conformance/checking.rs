@@ -9,7 +9,7 @@ use hierophant_domain::{
 };
 
 use super::world::{HOLD, World, delivery, record, system, valid};
-use crate::{CheckClaim, Undone};
+use crate::Undone;
 
 /// A verified result fulfils its request, with the outputs that were delivered.
 pub async fn a_verified_result_fulfils(mut world: World) {
@@ -183,11 +183,7 @@ pub async fn a_check_is_given_back(world: World) {
     let token = world.claim_one(worker).await.attempt.token;
     world.deliver(token).await;
     let work = world.verification().await;
-    let claim = CheckClaim {
-        request: work.request.id,
-        task: Some(work.task.id),
-        token: work.token,
-    };
+    let claim = work.claim();
     world
         .store()
         .return_check(claim, Undone::Tried, Millis(100))
@@ -216,11 +212,7 @@ pub async fn not_now_is_no_try(world: World) {
     for _ in 0..5 {
         let work = world.execution().await;
         assert_eq!(work.tries, 1);
-        let claim = CheckClaim {
-            request: work.request.id,
-            task: None,
-            token: work.token,
-        };
+        let claim = work.claim();
         world
             .store()
             .return_check(claim, Undone::NotNow, Millis(0))
@@ -232,11 +224,7 @@ pub async fn not_now_is_no_try(world: World) {
     for _ in 0..5 {
         let work = world.verification().await;
         assert_eq!(work.tries, 1);
-        let claim = CheckClaim {
-            request: work.request.id,
-            task: Some(work.task.id),
-            token: work.token,
-        };
+        let claim = work.claim();
         world
             .store()
             .return_check(claim, Undone::NotNow, Millis(0))

@@ -6,7 +6,6 @@ use hierophant_domain::{
 };
 
 use super::world::{HOLD, World, record, system};
-use crate::CheckClaim;
 
 fn fault() -> ExecutionVerdict {
     ExecutionVerdict::Fault(Failure::program(ProgramFault::NonZeroExit, "exit code 1"), record(3))
@@ -141,7 +140,7 @@ pub async fn a_late_result_waits_for_the_verdict(world: World) {
 
 /// An execution is claimed by system, by one, until its end, and given back.
 pub async fn an_execution_is_claimed_by_one(mut world: World) {
-    let id = world.accept(|request| request.execution = Execution::Pending).await;
+    world.accept(|request| request.execution = Execution::Pending).await;
     let other = vec![Name::literal("other")];
     assert!(
         world
@@ -164,11 +163,7 @@ pub async fn an_execution_is_claimed_by_one(mut world: World) {
     let second = world.execution().await;
     assert_eq!(second.tries, 2);
     assert!(!world.executed(&first, fault()).await, "the claim was lost");
-    let claim = CheckClaim {
-        request: id,
-        task: None,
-        token: second.token,
-    };
+    let claim = second.claim();
     world
         .store()
         .return_check(claim, crate::Undone::Tried, Millis(5))

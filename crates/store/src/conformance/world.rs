@@ -19,8 +19,8 @@ use uuid::Builder;
 
 use super::{Backend, Settings, invariants};
 use crate::{
-    ArtifactRow, ArtifactState, CheckClaim, ClaimOrder, ExecutionWork, Leased, ManualClock, NewRequest, RequestFilter,
-    Store, VerificationWork,
+    ArtifactRow, ArtifactState, ClaimOrder, ExecutionWork, Leased, ManualClock, NewRequest, RequestFilter, Store,
+    VerificationWork,
 };
 
 /// Where the clock stands at first.
@@ -368,11 +368,7 @@ impl World {
 
     /// Settles a verification.
     pub async fn settle(&self, work: &VerificationWork, verification: Verification) -> bool {
-        let claim = CheckClaim {
-            request: work.request.id,
-            task: Some(work.task.id),
-            token: work.token,
-        };
+        let claim = work.claim();
         self.store()
             .settle_verification(claim, verification)
             .await
@@ -396,11 +392,7 @@ impl World {
 
     /// Settles an execution.
     pub async fn executed(&self, work: &ExecutionWork, verdict: ExecutionVerdict) -> bool {
-        let claim = CheckClaim {
-            request: work.request.id,
-            task: None,
-            token: work.token,
-        };
+        let claim = work.claim();
         self.store().settle_execution(claim, verdict).await.expect("settles")
     }
 

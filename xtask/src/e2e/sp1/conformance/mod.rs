@@ -59,7 +59,7 @@ pub(super) fn row(text: &str) -> Result<usize, String> {
 }
 
 /// How to run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options<'a> {
     /// Rows 3, 4 and 5 take their full time.
     pub(super) long: bool,
