@@ -29,6 +29,6 @@ pub const RELEASE: &str = concat!(
     "contemplant ",
     env!("CARGO_PKG_VERSION"),
     " (",
-    env!("CONTEMPLANT_COMMIT"),
+    env!("HIEROPHANT_COMMIT"),
     ")"
 );
