@@ -25,7 +25,8 @@ pub(crate) fn build(env: &Env, name: &str) -> Result<Tally> {
     let workspace = env.prover(name)?;
     process::run(
         env.cargo(&workspace)?
-            .args(["build", "--locked", "--release", "--workspace"]),
+            .args(["build", "--locked", "--release", "--workspace"])
+            .args(env.rust_version_flags(&workspace)?),
     )?;
     Ok(Tally::one_passed())
 }

@@ -2,10 +2,16 @@
 //!
 //! Owns the command line. Each system has a module with its scenarios; `scenario` runs and counts them.
 
+mod children;
+mod client;
+mod metrics;
+mod miden;
 mod scenario;
 mod sp1;
 
 use anyhow::Result;
+
+pub(crate) use miden::Line as MidenLine;
 
 use crate::env::Env;
 
@@ -20,11 +26,17 @@ pub(crate) struct Args {
 enum System {
     /// SP1: the stock SDK against a coordinator, a worker and prover-sp1.
     Sp1(sp1::Args),
+    /// Miden: published clients against the door, listening workers and upstream's.
+    Miden(miden::Args),
+    /// Metrics: every query of the dashboard and of the alerts, by a real Prometheus.
+    Metrics,
 }
 
 pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
     match &args.system {
         System::Sp1(args) => sp1::run(env, args),
+        System::Miden(args) => miden::run(env, args),
+        System::Metrics => metrics(env).map(|_| ()),
     }
 }
 
@@ -41,4 +53,19 @@ pub(crate) fn sp1_conformance(env: &Env) -> Result<crate::stage::Tally> {
 /// All scenarios of SP1, for a full run.
 pub(crate) fn sp1_all(env: &Env) -> Result<crate::stage::Tally> {
     sp1::all(env)
+}
+
+/// Every query of the dashboard.
+pub(crate) fn metrics(env: &Env) -> Result<crate::stage::Tally> {
+    metrics::run(env)
+}
+
+/// All scenarios of Miden's line 0.15.
+pub(crate) fn miden_0_15(env: &Env) -> Result<crate::stage::Tally> {
+    miden::v0_15(env)
+}
+
+/// All scenarios of Miden's line 0.18.
+pub(crate) fn miden_0_18(env: &Env) -> Result<crate::stage::Tally> {
+    miden::v0_18(env)
 }

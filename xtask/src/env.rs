@@ -133,6 +133,25 @@ impl Env {
         Ok(command)
     }
 
+    /// What `cargo` has to be told to build a workspace whose dependencies declare a newer compiler than they need. Its manifest
+    /// says so: `[workspace.metadata.hierophant] ignore-rust-version = true`.
+    pub(crate) fn rust_version_flags(&self, workspace: &Workspace) -> Result<&'static [&'static str]> {
+        let manifest = self.folder(workspace).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).with_context(|| format!("could not read {}", manifest.display()))?;
+        let parsed: toml::Table = text
+            .parse()
+            .with_context(|| format!("{} is no TOML", manifest.display()))?;
+        let metadata = &parsed["workspace"]
+            .get("metadata")
+            .and_then(|all| all.get("hierophant"));
+        let ignores = metadata.and_then(|ours| ours.get("ignore-rust-version")?.as_bool());
+        Ok(if ignores == Some(true) {
+            &["--ignore-rust-version"]
+        } else {
+            &[]
+        })
+    }
+
     /// `cargo` in the repository's root with no target folder set.
     pub(crate) fn bare_cargo(&self) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));

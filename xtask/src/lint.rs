@@ -43,6 +43,7 @@ pub(crate) fn check(env: &Env) -> Result<Tally> {
 fn clippy(env: &Env, workspace: &Workspace) -> Result<()> {
     let mut cargo = env.cargo(workspace)?;
     cargo.args(["clippy", "--locked", "--workspace", "--all-targets"]);
+    cargo.args(env.rust_version_flags(workspace)?);
     if *workspace == Workspace::Main {
         // Else the tests at the coordinator's fail points would not be looked at.
         cargo.args(FAIL_POINTS);

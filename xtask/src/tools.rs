@@ -30,6 +30,11 @@ pub(crate) const DENY: Tool = Tool {
 };
 
 impl Tool {
+    /// A tool that one routine alone needs.
+    pub(crate) const fn new(name: &'static str, version: &'static str) -> Self {
+        Self { name, version }
+    }
+
     /// The tool's executable; installs it where it is missing, which takes minutes.
     pub(crate) fn ensure(self, env: &Env) -> Result<PathBuf> {
         if let Some(found) = on_path(self.name) {

@@ -1,6 +1,6 @@
 //! What distinguishes one program's settings from another's: names, prefix, and what it refuses.
 
-use crate::{replaced::Replaced, rules::Rules, section::Section};
+use crate::{replaced::Tables, rules::Rules, section::Section};
 
 /// The identity of a program as far as its settings are concerned.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +13,8 @@ pub struct Program {
     pub prefix: &'static str,
     /// Variables with the prefix that are not settings, so that they are not taken for mistakes.
     pub other_variables: &'static [OtherVariable],
-    /// Names of an earlier generation, each with what to do instead.
-    pub replaced: &'static [Replaced],
+    /// Names of earlier generations and of other programs, each with what to do instead.
+    pub replaced: Tables,
 }
 
 /// A variable that the program reads besides its settings.

@@ -50,6 +50,7 @@ impl Checker for Checks {
         let output = output.map_err(|error| CheckError::Unavailable(format!("no directory for the run: {error}")))?;
         let call = Execute {
             system: job.system.to_string(),
+            kind: job.kind.to_string(),
             inputs: job.inputs.into_iter().map(named).collect::<Result<_, _>>()?,
             limits: Some(proto::Limits {
                 cycles: job.limits.cycles,

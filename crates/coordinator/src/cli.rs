@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use hierophant_config::{Layers, Loaded, example_file, load, settings::hierophant::Settings, show};
 
-use crate::{logs, wiring};
+use crate::{logs, remote_provers, wiring};
 
 /// Release and commit.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HIEROPHANT_COMMIT"), ")");
@@ -48,6 +48,10 @@ enum Command {
     /// Makes, checks and shows settings.
     #[command(subcommand)]
     Config(Config),
+    /// Attaches, removes and lists listening workers of others. Speaks to the coordinator that runs on this machine, at
+    /// HIEROPHANT_URL or http://127.0.0.1:9010.
+    #[command(subcommand)]
+    RemoteProver(remote_provers::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +76,11 @@ impl Cli {
                 let settings = self.given.load()?.settings;
                 logs::start(&settings.log)?;
                 wiring::run(&settings)
+            }
+            Some(Command::RemoteProver(command)) => {
+                let url = std::env::var("HIEROPHANT_URL").ok().filter(|url| !url.is_empty());
+                write!(std::io::stdout(), "{}", command.run(url.as_deref())?)?;
+                Ok(())
             }
             Some(Command::Config(Config::Init { file })) => init(file),
             Some(Command::Config(Config::Check)) => {

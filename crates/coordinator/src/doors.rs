@@ -1,9 +1,16 @@
 //! The front doors' settings, from the operator's.
 
+use std::{net::SocketAddr, num::NonZeroU32};
+
 use anyhow::Context as _;
-use hierophant_config::settings::hierophant::{Settings, Sp1Mode};
+use hierophant_config::settings::{
+    hierophant::{Settings, Sp1Mode},
+    miden::MidenListener,
+};
 use hierophant_domain::Name;
+use hierophant_door_miden as door_miden;
 use hierophant_door_sp1::{DoorSettings, U256};
+use hierophant_miden_api::{Generation, Kind, Line, RateLimit, ServerSettings, parse_network};
 
 /// The SP1 network's door.
 pub(crate) fn sp1(settings: &Settings) -> anyhow::Result<DoorSettings> {
@@ -31,4 +38,44 @@ fn modes(settings: &Settings) -> Vec<Name> {
     let all = [Sp1Mode::Core, Sp1Mode::Compressed, Sp1Mode::Plonk, Sp1Mode::Groth16];
     let served = if settings.mock_mode { &all[..] } else { named };
     served.iter().map(|mode| Name::literal(mode.as_str())).collect()
+}
+
+/// The Miden door, the same for all its listeners.
+pub(crate) fn miden(settings: &Settings) -> door_miden::DoorSettings {
+    let miden = &settings.miden;
+    door_miden::DoorSettings {
+        queue: usize::try_from(miden.queue).unwrap_or(usize::MAX),
+        queue_timeout: miden.queue_timeout,
+        proof_timeout: miden.proof_timeout,
+        grace: miden.grace,
+    }
+}
+
+/// One listener of the Miden door, and where it listens.
+pub(crate) fn miden_listener(
+    settings: &Settings,
+    listener: &MidenListener,
+) -> anyhow::Result<(SocketAddr, ServerSettings)> {
+    let lines: Vec<Line> = parsed(listener.lines.iter().map(|line| line.as_str()))?;
+    let kinds: Vec<Kind> = parsed(listener.kinds.iter().map(|kind| kind.as_str()))?;
+    let of = |generation| lines.iter().copied().find(|line| line.generation() == generation);
+    let networks = settings.miden.trusted_proxies.iter().map(|text| parse_network(text));
+    let networks = networks.collect::<Result<_, _>>().map_err(anyhow::Error::msg);
+    let served = ServerSettings {
+        generation_b: of(Generation::B),
+        generation_c: of(Generation::C),
+        kinds: kinds.into_iter().collect(),
+        max_message_bytes: usize::try_from(settings.miden.max_message.bytes())?,
+        rate: NonZeroU32::new(settings.miden.calls_per_second).map(|per_second| RateLimit { per_second }),
+        trusted_proxies: networks.context("miden.trusted_proxies")?,
+        ..ServerSettings::new(env!("CARGO_PKG_VERSION"))
+    };
+    Ok((
+        (listener.listen.unwrap_or(settings.listen), listener.port).into(),
+        served,
+    ))
+}
+
+fn parsed<'a, T: std::str::FromStr<Err = String>>(words: impl Iterator<Item = &'a str>) -> anyhow::Result<Vec<T>> {
+    words.map(|word| word.parse().map_err(anyhow::Error::msg)).collect()
 }

@@ -7,5 +7,8 @@ mod checker;
 pub mod cli;
 mod doors;
 pub mod logs;
+mod miden;
+mod recorder;
+mod remote_provers;
 mod servers;
 pub mod wiring;

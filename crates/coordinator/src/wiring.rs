@@ -32,7 +32,7 @@ use hierophant_worker_link::server::{LinkSettings, WorkerLinkService};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{checker::Checks, cli::VERSION, doors, servers};
+use crate::{checker::Checks, cli::VERSION, doors, miden, recorder, remote_provers, servers};
 
 /// How long background duties may take to end.
 const DUTIES_GRACE: Duration = Duration::from_secs(5);
@@ -80,10 +80,7 @@ pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: imp
         (Some(certificate), Some(key)) => Some(servers::tls(certificate, key)?),
         (None | Some(_), _) => None,
     };
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .context("the metrics recorder cannot be installed")?;
-    hierophant_dashboard::metrics::describe();
+    let metrics = recorder::install()?;
 
     let store: Arc<dyn Store> = Arc::new(open_store(settings).await?);
     let blobs = BlobStore::open(BlobSettings {
@@ -107,10 +104,12 @@ pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: imp
     )
     .await?;
     let duties = core.start(&stop);
+    let (provers, provers_ended) = remote_provers::start(settings, &core, store, stop.clone()).await?;
 
+    let miden = miden::open(settings, &core, provers.clone(), &stop).await?;
     let grpc_router = grpc_router(settings, &core, stop.clone()).await?;
-    let http_router = http_router(settings, &core, &blobs, metrics);
-    write_addresses(data, grpc_address, http_address)?;
+    let http_router = http_router(settings, &core, &blobs, metrics).merge(hierophant_remote_provers::router(provers));
+    write_addresses(data, grpc_address, http_address, &miden::addresses(&miden)?)?;
     if settings.mock_mode {
         tracing::warn!("MOCK MODE: proofs made now prove nothing");
     }
@@ -123,10 +122,12 @@ pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: imp
         tokio::join!(
             servers::serve(grpc, grpc_router, tls.clone(), stop.clone()),
             servers::serve(http, http_router, tls.clone(), stop.clone()),
+            miden::serve(miden, tls.clone(), stop.clone()),
         )
     };
     servers.await;
-    if tokio::time::timeout(DUTIES_GRACE, duties.wait()).await.is_err() {
+    let ended = async { tokio::join!(duties.wait(), provers_ended) };
+    if tokio::time::timeout(DUTIES_GRACE, ended).await.is_err() {
         tracing::warn!("background duties did not end in time and are cut");
     }
     checks.shutdown().await;
@@ -303,8 +304,13 @@ async fn output(
 }
 
 /// Tells tools on this machine where the ports are. Written aside and renamed, so that it is read whole or not at all.
-fn write_addresses(data: &Path, grpc: SocketAddr, http: SocketAddr) -> anyhow::Result<()> {
-    let text = serde_json::json!({ "grpc": grpc.to_string(), "http": http.to_string(), "pid": std::process::id() });
+fn write_addresses(data: &Path, grpc: SocketAddr, http: SocketAddr, miden: &[SocketAddr]) -> anyhow::Result<()> {
+    let text = serde_json::json!({
+        "grpc": grpc.to_string(),
+        "http": http.to_string(),
+        "miden": miden.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "pid": std::process::id(),
+    });
     let (aside, file) = (data.join("addresses.json.new"), data.join(ADDRESSES_FILE));
     std::fs::write(&aside, format!("{text}\n")).and_then(|()| std::fs::rename(&aside, &file))?;
     Ok(())

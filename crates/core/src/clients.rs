@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hierophant_domain::{
-    ArtifactId, BlobRef, Door, Failure, FailureClass, Name, Request, RequestId, RequestState, Requester, TaskClass,
-    TaskId, Timestamp, Visibility,
+    ArtifactId, Attempt, AttemptState, BlobRef, Door, Failure, FailureClass, Name, Request, RequestId, RequestState,
+    Requester, TaskClass, TaskId, Timestamp, Visibility,
     job::root_task,
     request::{Execution, INPUTS_MAX, KEY_MAX_BYTES, RequestEvent},
 };
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     error::CoreError,
     metric,
-    ports::{Clients, CreatedArtifact, Registration, Result, Submission},
+    ports::{Clients, CreatedArtifact, Following, Registration, Result, Stage, Submission},
     service::Core,
 };
 
@@ -45,11 +46,7 @@ impl Clients for Core {
                 id,
                 owner: Some(owner),
                 role,
-                visibility: if private {
-                    Visibility::Private
-                } else {
-                    Visibility::Signed
-                },
+                visibility: visibility(private),
                 rebuildable: false,
                 sealing_key: None,
                 state: ArtifactState::Announced,
@@ -124,6 +121,32 @@ impl Clients for Core {
         self.read_url(request, name, blob)
     }
 
+    async fn store_input(&self, owner: Requester, role: Name, private: bool, content: Bytes) -> Result<ArtifactId> {
+        self.store_blob(Some(owner), role, visibility(private), content).await
+    }
+
+    async fn drop_input(&self, id: ArtifactId) -> Result<()> {
+        self.drop_blob(id).await
+    }
+
+    async fn read_output(&self, blob: &BlobRef, limit_bytes: u64) -> Result<Bytes> {
+        self.read_blob(blob, limit_bytes).await
+    }
+
+    async fn stage(&self, id: RequestId) -> Result<Option<Stage>> {
+        let Some(request) = self.0.store.request(id).await? else {
+            return Ok(None);
+        };
+        if request.state != RequestState::Open {
+            return Ok(Some(Stage::Ended));
+        }
+        Ok(Some(stage_of(&self.0.store.attempts(id).await?)))
+    }
+
+    fn follow(&self, id: RequestId) -> Following {
+        self.0.followers.follow(id)
+    }
+
     async fn waiting_reason(&self, id: RequestId) -> Result<Option<String>> {
         reason(self, id).await
     }
@@ -131,6 +154,30 @@ impl Clients for Core {
     async fn secret(&self, name: &str) -> Result<[u8; 32]> {
         Ok(self.0.store.secret(name.to_owned()).await?)
     }
+}
+
+fn visibility(private: bool) -> Visibility {
+    if private {
+        Visibility::Private
+    } else {
+        Visibility::Signed
+    }
+}
+
+/// How far an open request is by its attempts.
+fn stage_of(attempts: &[Attempt]) -> Stage {
+    let furthest = |attempt: &Attempt| match attempt.state {
+        AttemptState::Delivered => Some(Stage::Checking(attempt.ended_at.unwrap_or(attempt.leased_at))),
+        AttemptState::Running => Some(Stage::Proving(attempt.leased_at)),
+        AttemptState::Reserved
+        | AttemptState::Lapsed
+        | AttemptState::Won
+        | AttemptState::Refused
+        | AttemptState::Failed
+        | AttemptState::Revoked
+        | AttemptState::Withdrawn => None,
+    };
+    attempts.iter().rev().find_map(furthest).unwrap_or(Stage::Queued)
 }
 
 async fn accept(core: &Core, submission: Submission) -> Result<Accepted> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, future::join_all, stream};
-use hierophant_domain::{BlobRef, Name, TaskClass, WorkerId, time::Millis};
+use hierophant_domain::{ArtifactId, BlobRef, Name, TaskClass, WorkerId, time::Millis};
 use hierophant_scheduler::{Offer, ReadyTasks, WorkerView, nobody_else_serves, plan};
 use hierophant_store::{BATCH_MAX, ClaimOrder, Leased};
 
@@ -195,7 +195,7 @@ pub(crate) async fn assigned(core: &Core, leased: &Leased) -> Result<AssignedTas
             name: Name::literal("program"),
             size: size.unwrap_or(0),
             sha256,
-            source: InputSource::Url(core.lease_url(program.artifact, leased.attempt.token, request.deadline)),
+            source: source(core, program.artifact, leased),
         });
     }
     for given in &request.inputs {
@@ -236,9 +236,16 @@ async fn input(core: &Core, name: Name, blob: &BlobRef, leased: &Leased) -> Resu
                 name,
                 size: row.as_ref().map_or(0, |row| row.size),
                 sha256: row.and_then(|row| row.sha256),
-                source: InputSource::Url(core.lease_url(*id, leased.attempt.token, leased.request.deadline)),
+                source: source(core, *id, leased),
             })
         }
+    }
+}
+
+fn source(core: &Core, id: ArtifactId, leased: &Leased) -> InputSource {
+    InputSource::Artifact {
+        id,
+        url: core.lease_url(id, leased.attempt.token, leased.request.deadline),
     }
 }
 

@@ -171,6 +171,7 @@ async fn run_once(
         .checker
         .execute(ExecuteJob {
             system: request.system.clone(),
+            kind: request.kind.clone(),
             inputs,
             limits,
             fresh,

@@ -13,6 +13,9 @@ use hierophant_store::{ArtifactRow, ArtifactState, StoreError};
 
 use crate::service::Core;
 
+/// The role of what leases make.
+pub(crate) const OUTPUT: &str = "output";
+
 #[async_trait]
 impl Gate for Core {
     async fn may_put(&self, id: ArtifactId, credential: &Credential) -> Result<PutPermit, Denied> {
@@ -81,7 +84,7 @@ impl Core {
     }
 
     /// Whether a lease may still move blobs: it is live, or it ran out and its result would still count.
-    async fn lease_counts(&self, token: LeaseToken) -> Result<(), Denied> {
+    pub(crate) async fn lease_counts(&self, token: LeaseToken) -> Result<(), Denied> {
         let lease = self.0.store.lease(token).await.map_err(denied)?;
         let counts =
             lease.is_some_and(|lease| lease.attempt.state.is_live() || lease.attempt.state == AttemptState::Lapsed);
@@ -95,7 +98,7 @@ impl Core {
     /// The row of an output that a lease wants to upload: made now, unless the upload is repeated.
     async fn announce_output(&self, id: ArtifactId, token: LeaseToken) -> Result<ArtifactRow, Denied> {
         self.lease_counts(token).await?;
-        let output = Name::literal("output");
+        let output = Name::literal(OUTPUT);
         if let Some(row) = self.0.store.artifact(id).await.map_err(denied)? {
             if row.owner.is_none() && row.role == output {
                 return Ok(row);

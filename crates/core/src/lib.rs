@@ -6,12 +6,14 @@
 //!
 //! Not here: wire contracts (the doors, the worker link), rows (`hierophant-store`), states (`hierophant-domain`).
 
+mod carried;
 mod checking;
 mod clients;
 mod dispatch;
 pub mod error;
 mod execute;
 pub mod failpoint;
+mod followers;
 mod gate;
 mod known;
 mod lost;

@@ -6,13 +6,15 @@
 
 mod checker;
 mod clients;
+mod following;
 mod operators;
 mod workers;
 
 pub use checker::{
     CheckError, CheckInput, CheckSource, Checker, ExecuteJob, ExecutionReport, Identity, VerifyJob, VerifyReport,
 };
-pub use clients::{Clients, CreatedArtifact, Registration, Submission};
+pub use clients::{Clients, CreatedArtifact, Registration, Stage, Submission};
+pub use following::Following;
 pub use operators::{Operators, WorkerView};
 pub use workers::{AssignedInput, AssignedTask, Assignment, InputSource, Progress, Session, WorkerBeat, Workers};
 

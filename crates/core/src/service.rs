@@ -15,6 +15,7 @@ use crate::{
     dispatch,
     error::CoreError,
     execute, failpoint,
+    followers::Followers,
     known::Known,
     ports::{CheckError, Checker},
     programs::SetUps,
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) set_ups: SetUps,
     pub(crate) known: Known,
+    pub(crate) followers: Followers,
     pub(crate) wake: Wake,
 }
 
@@ -68,6 +70,7 @@ impl Core {
             sessions: Sessions::default(),
             set_ups: SetUps::default(),
             known: Known::default(),
+            followers: Followers::default(),
             wake: Wake::default(),
         })))
     }
@@ -125,7 +128,7 @@ async fn listen(core: Core, mut hints: broadcast::Receiver<Hint>) {
             Ok(Hint::Ready) => wake.dispatch.notify_one(),
             Ok(Hint::Delivered) => wake.verify.notify_one(),
             Ok(Hint::ExecutionWanted) => wake.execute.notify_one(),
-            Ok(Hint::RequestChanged(_)) => {}
+            Ok(Hint::RequestChanged(id)) => core.0.followers.wake(id),
             Ok(Hint::Revoked { worker, token, reason }) => {
                 core.0.sessions.revoke(worker, token, &reason);
                 wake.dispatch.notify_one();
@@ -138,6 +141,7 @@ async fn listen(core: Core, mut hints: broadcast::Receiver<Hint>) {
                 wake.execute.notify_one();
                 wake.sweep.notify_one();
                 wake.collect.notify_one();
+                core.0.followers.wake_all();
             }
             Err(RecvError::Closed) => return std::future::pending().await,
         }

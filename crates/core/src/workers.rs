@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hierophant_domain::{
-    AttemptState, Failure, FailureClass, LeaseToken, Timestamp, WorkerId,
+    AttemptState, BlobRef, Failure, FailureClass, LeaseToken, Name, Timestamp, Visibility, WorkerId,
     attempt::{Delivery, Fence, OUTPUTS_MAX},
     worker::WorkerProfile,
 };
@@ -13,8 +14,9 @@ use hierophant_store::{BATCH_MAX, Beat, LiveLease, Presence, WorkerRow};
 use crate::{
     clients::class_of,
     error::CoreError,
+    gate::OUTPUT,
     lost, metric,
-    ports::{Progress, Result, Session, WorkerBeat, Workers},
+    ports::{InputSource, Progress, Result, Session, WorkerBeat, Workers},
     service::Core,
     sessions::Held,
 };
@@ -134,6 +136,24 @@ impl Workers for Core {
         let fence = self.0.store.release(token, reason).await?;
         self.let_go(worker, token);
         Ok(fence)
+    }
+
+    async fn read_input(&self, source: &InputSource, limit_bytes: u64) -> Result<Bytes> {
+        match source {
+            InputSource::Inline(bytes) => Ok(Bytes::copy_from_slice(bytes)),
+            InputSource::Artifact { id, .. } => self.read_blob(&BlobRef::Artifact(*id), limit_bytes).await,
+        }
+    }
+
+    async fn store_output(&self, token: LeaseToken, content: Bytes) -> Result<BlobRef> {
+        self.lease_counts(token)
+            .await
+            .map_err(|denied| CoreError::NotAllowed(denied.to_string()))?;
+        if content.len() as u64 <= self.0.settings.inline_bytes {
+            return Ok(BlobRef::Inline(content.into()));
+        }
+        let stored = self.store_blob(None, Name::literal(OUTPUT), Visibility::Signed, content);
+        stored.await.map(BlobRef::Artifact)
     }
 
     async fn update(&self, mut profile: WorkerProfile) -> Result<()> {

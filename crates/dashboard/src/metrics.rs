@@ -4,7 +4,15 @@
 //! manual can be held against it. No label has a value that a client can choose freely: doors, kinds and systems are
 //! those of the configuration, reasons are enums.
 
-use hierophant_core::{CoreError, ports::Operators};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use hierophant_core::{
+    CoreError,
+    ports::{Operators, WorkerView},
+};
 use hierophant_domain::{
     RequestState, TaskState,
     worker::{Liveness, Offence},
@@ -14,6 +22,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 
 /// Most workers counted for one scrape; beyond it `hierophant_workers` counts the latest seen only.
 pub const WORKERS_COUNTED: usize = 10 * PAGE_MAX;
+/// Most systems that workers are counted by. Workers say what they serve; those of further systems are counted by none.
+pub const SYSTEMS_COUNTED: usize = 64;
 
 /// What a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +55,8 @@ pub const REQUESTS: &str = "hierophant_requests";
 pub const TASKS: &str = "hierophant_tasks";
 /// Workers that are here; label `liveness`.
 pub const WORKERS: &str = "hierophant_workers";
+/// Workers that are here by what they serve; labels `system`, `state` (idle, busy, unhealthy). One that serves two counts twice.
+pub const SYSTEM_WORKERS: &str = "hierophant_system_workers";
 /// Tasks that workers can prove at once.
 pub const WORKER_SLOTS: &str = "hierophant_worker_slots";
 /// Leases in workers' hands.
@@ -58,13 +70,17 @@ pub const STORE_UP: &str = "hierophant_store_up";
 pub use hierophant_core::metric::{ATTEMPTS, CHECK_SECONDS, PROOF_SECONDS, REQUESTS_ACCEPTED};
 
 /// Every metric.
-pub const ALL: [Metric; 12] = [
+pub const ALL: [Metric; 13] = [
     gauge_of(
         REQUESTS,
         "Requests by state: open ones, and those that ended since the coordinator started.",
     ),
     gauge_of(TASKS, "Open tasks by state."),
     gauge_of(WORKERS, "Workers that are here, by liveness."),
+    gauge_of(
+        SYSTEM_WORKERS,
+        "Workers that are here, by system that they serve and state: idle, busy, unhealthy.",
+    ),
     gauge_of(
         WORKER_SLOTS,
         "Tasks that the workers that are here can prove at a time.",
@@ -167,7 +183,19 @@ struct Tally {
     quarantined: u64,
     slots: u64,
     leases: u64,
+    systems: BTreeMap<String, Systems>,
 }
+
+/// Workers of one system.
+#[derive(Clone, Copy, Default)]
+struct Systems {
+    idle: u64,
+    busy: u64,
+    unhealthy: u64,
+}
+
+/// Systems that were ever counted, as the recorder's series are: those without a worker now are shown at 0.
+static SYSTEMS_SEEN: Mutex<BTreeMap<String, Systems>> = Mutex::new(BTreeMap::new());
 
 impl Tally {
     async fn of(operators: &dyn Operators) -> Result<Self, CoreError> {
@@ -182,7 +210,9 @@ impl Tally {
                     Liveness::Stale => tally.stale += 1,
                     Liveness::Gone => continue,
                 }
-                tally.quarantined += u64::from(!view.row.standing.is_trusted(now));
+                let is_trusted = view.row.standing.is_trusted(now);
+                tally.quarantined += u64::from(!is_trusted);
+                tally.count_systems(view, is_trusted);
                 tally.slots += u64::from(view.row.profile.slots);
                 tally.leases += view.row.leases.len() as u64;
             }
@@ -194,7 +224,49 @@ impl Tally {
         Ok(tally)
     }
 
+    fn count_systems(&mut self, view: &WorkerView, is_trusted: bool) {
+        let capabilities = view.row.profile.capabilities.iter();
+        let mut served: Vec<&str> = capabilities.map(|capability| capability.system.as_str()).collect();
+        served.sort_unstable();
+        served.dedup();
+        for system in served {
+            if !self.systems.contains_key(system) && self.systems.len() >= SYSTEMS_COUNTED {
+                continue;
+            }
+            let workers = self.systems.entry(system.to_owned()).or_default();
+            if view.row.liveness != Liveness::Alive || !is_trusted {
+                workers.unhealthy += 1;
+            } else if view.row.leases.is_empty() {
+                workers.idle += 1;
+            } else {
+                workers.busy += 1;
+            }
+        }
+    }
+
+    fn set_systems(&self) {
+        let mut seen = SYSTEMS_SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        for workers in seen.values_mut() {
+            *workers = Systems::default();
+        }
+        for (system, workers) in &self.systems {
+            if seen.contains_key(system) || seen.len() < SYSTEMS_COUNTED {
+                seen.insert(system.clone(), *workers);
+            }
+        }
+        for (system, workers) in seen.iter() {
+            for (state, count) in [
+                ("idle", workers.idle),
+                ("busy", workers.busy),
+                ("unhealthy", workers.unhealthy),
+            ] {
+                gauge!(SYSTEM_WORKERS, "system" => system.clone(), "state" => state).set(float(count));
+            }
+        }
+    }
+
     fn set(&self) {
+        self.set_systems();
         gauge!(WORKERS, "liveness" => "alive").set(float(self.alive));
         gauge!(WORKERS, "liveness" => "stale").set(float(self.stale));
         gauge!(WORKERS_QUARANTINED).set(float(self.quarantined));

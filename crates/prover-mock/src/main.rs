@@ -5,6 +5,8 @@
 //! million bytes each. `--system` may be repeated; a kind written `!core` is announced as unavailable. Without it there
 //! is the system `mock`, toolchain `v1`, with the kinds `core` and `compressed`.
 //!
+//! A job has the input `program`, or `witness` in its place: then a proof is held against the witness when it is verified.
+//!
 //! What it does with a job is written in the job's own inputs, see `script.rs`; a proof is a few lines of text with a
 //! checksum, see `proof.rs`, so that verifying truly accepts and refuses. What must stay true: equal inputs give equal
 //! proofs, public values, cycles and program ids, in every process.

@@ -31,6 +31,9 @@ const DEFAULT_GAS: u64 = 2_000;
 /// What a verification key is made of: this, then the program id.
 const VK_PREFIX: &[u8] = b"mock-vk:";
 
+/// The input of systems that prove one given computation instead of a program.
+const WITNESS: &str = "witness";
+
 const OPTIONS: &[&str] = &["any_program_id", "hello_ms", "prove_ms", "script"];
 
 /// The hello options.
@@ -57,6 +60,8 @@ struct Inputs {
     program_id: Vec<u8>,
     digest: Vec<u8>,
     script: Script,
+    /// There is a witness in place of a program: proofs are held against it.
+    witness: bool,
 }
 
 /// How the made-up program went.
@@ -100,11 +105,17 @@ impl Mock {
     }
 
     fn inputs(&self, job: &JobContext, inputs: &[NamedBlob]) -> Result<Inputs, Failure> {
-        let program = job.input(inputs, "program", MAX_INPUT_BYTES)?;
+        let witness = inputs.iter().any(|input| input.name == WITNESS);
+        let program = match job.optional_input(inputs, "program", MAX_INPUT_BYTES)? {
+            None if witness => Vec::new(),
+            None => job.input(inputs, "program", MAX_INPUT_BYTES)?,
+            Some(program) => program,
+        };
         let mut script = Script::default();
         script.add_blob(&program)?;
         let program_id = match script.bytes("program_id")? {
             Some(id) => id,
+            None if witness && program.is_empty() => Vec::new(),
             None => program_id(&program),
         };
         let mut others: Vec<&NamedBlob> = inputs.iter().filter(|input| input.name != "program").collect();
@@ -123,6 +134,7 @@ impl Mock {
             program_id,
             digest: hash("mock-inputs", &parts),
             script,
+            witness,
         })
     }
 
@@ -338,6 +350,7 @@ impl Prover for Mock {
         call.kind = bound_kind(call.kind, call.mock);
         let proof = job.input(&call.inputs, "proof", MAX_INPUT_BYTES)?;
         let mut script = Script::default();
+        let mut witnessed = None;
         let found = if let Some(vk) = job.optional_input(&call.inputs, "vk", MAX_INPUT_BYTES)? {
             script.add_text(&self.options().script)?;
             vk.strip_prefix(VK_PREFIX)
@@ -345,15 +358,22 @@ impl Prover for Mock {
                 .to_vec()
         } else {
             let mut program = call.inputs.clone();
-            program.retain(|input| input.name == "program");
+            program.retain(|input| matches!(input.name.as_str(), "program" | WITNESS));
             let inputs = self.inputs(job, &program)?;
+            if inputs.witness {
+                let stated = Self::run(&inputs, Limits::default())?.public_values;
+                witnessed = Some((inputs.digest, stated));
+            }
             script = inputs.script;
             inputs.program_id
         };
         let _kept = misbehave(&script, "verify", &self.pipe)?;
         let millis = script.number("verify_ms")?.unwrap_or(0);
         take_time(job, &script, millis, |_| {})?;
-        Ok(match self.judge(&call, &proof, &found) {
+        let judged = self
+            .judge(&call, &proof, &found)
+            .and_then(|sha256| held_against(witnessed, &proof).map(|()| sha256));
+        Ok(match judged {
             Ok(public_values_sha256) => VerifyReply {
                 valid: true,
                 reason: String::new(),
@@ -365,6 +385,19 @@ impl Prover for Mock {
                 public_values_sha256: Vec::new(),
             },
         })
+    }
+}
+
+/// Holds a proof against the digest of the witness and the public values that follow from it, where there are any.
+fn held_against(witnessed: Option<(Vec<u8>, Vec<u8>)>, proof: &[u8]) -> Result<(), String> {
+    let Some((digest, public_values)) = witnessed else {
+        return Ok(());
+    };
+    let proof = Proof::decode(proof)?;
+    if proof.inputs == digest && proof.public_values == public_values {
+        Ok(())
+    } else {
+        Err("it is of another witness".into())
     }
 }
 

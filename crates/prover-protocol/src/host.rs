@@ -20,5 +20,5 @@ mod supervise;
 pub use calls::HostCall;
 pub use error::{CallError, ExitHow, SpawnError};
 pub use process::ProverProcess;
-pub use scratch::remove_stale_scratch;
+pub use scratch::{Scratch, remove_stale_scratch};
 pub use spec::{CallOptions, INHERITED_ENVIRONMENT, ProgressSink, ProverSpec};

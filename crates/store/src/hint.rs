@@ -11,7 +11,7 @@ pub enum Hint {
     Delivered,
     /// A trusted execution is wanted.
     ExecutionWanted,
-    /// A request has ended or its execution was settled.
+    /// A request has ended, an attempt at it has begun or changed, or its execution was settled.
     RequestChanged(RequestId),
     /// A worker's lease was taken away.
     Revoked {

@@ -155,6 +155,18 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Fulfilled requests with who proved them, newest first; at most [`PAGE_MAX`], before `before`.
     async fn history(&self, before: Option<Timestamp>, limit: usize) -> Result<Vec<HistoryRow>>;
 
+    // ---- remote provers ----
+
+    /// Remembers a remote prover. `false` when its address is known: nothing changes then. [`StoreError::Full`] when
+    /// [`REMOTE_PROVERS_MAX`] are attached, [`StoreError::Refused`] when the address is too long.
+    async fn attach(&self, prover: RemoteProverRow) -> Result<bool>;
+
+    /// Forgets a remote prover. `false` when there is none under this address.
+    async fn detach(&self, address: String) -> Result<bool>;
+
+    /// Every attached remote prover, the oldest first.
+    async fn attached(&self) -> Result<Vec<RemoteProverRow>>;
+
     // ---- programs ----
 
     /// Registers a program under its id; the same id again is the same program, first registration wins.

@@ -288,6 +288,24 @@ pub struct ProgramIdentity {
     pub vk: Vec<u8>,
 }
 
+/// Longest address of an attached remote prover, in bytes: `host:port`.
+pub const REMOTE_PROVER_ADDRESS_MAX_BYTES: usize = 255;
+/// Most remote provers attached at a time.
+pub const REMOTE_PROVERS_MAX: usize = 1000;
+
+/// A prover that listens, attached by an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteProverRow {
+    /// Where it listens, `host:port`; at most [`REMOTE_PROVER_ADDRESS_MAX_BYTES`].
+    pub address: String,
+    /// The proof system that it serves.
+    pub system: Name,
+    /// Tasks that it is given at once.
+    pub slots: u32,
+    /// When it was attached.
+    pub added_at: Timestamp,
+}
+
 /// How far a blob is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArtifactState {

@@ -38,6 +38,24 @@ pub struct Launch {
     pub log: PathBuf,
 }
 
+impl Launch {
+    /// A program without arguments and variables that runs beside its log.
+    ///
+    /// # Panics
+    /// When either path has no name.
+    pub fn new(program: &Path, log: &Path) -> Self {
+        let name = program.file_name().expect("a program's path ends with its name");
+        Self {
+            name: name.to_string_lossy().into_owned(),
+            program: program.to_owned(),
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            folder: log.parent().expect("a log lies in a folder").to_owned(),
+            log: log.to_owned(),
+        }
+    }
+}
+
 /// A running or ended child. Dropping it kills its process group.
 #[derive(Debug)]
 pub struct Process {

@@ -1,4 +1,5 @@
-//! The command line: `contemplant [-c FILE] [--set KEY=VALUE]… [run | config … | circuits …]`.
+//! The command line: `contemplant [-c FILE] [--set KEY=VALUE]… [run | config … | circuits …]`, and `contemplant miden serve …`,
+//! which is a worker of another kind: its settings are its arguments.
 //!
 //! Exit codes: 0 all went well (for `run`: everything that was running was finished and delivered, or is kept on disk);
 //! 1 it could not be done; 2 the command line or the settings are wrong; 3 the worker stopped before its work was done.
@@ -8,7 +9,10 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use hierophant_config::{
     Layers, Loaded, Problems, example_file, load,
-    settings::contemplant::{Prover, Settings},
+    settings::{
+        Log, LogFormat,
+        contemplant::{Prover, Settings},
+    },
     show,
 };
 use hierophant_prover_protocol::host::INHERITED_ENVIRONMENT;
@@ -47,6 +51,15 @@ enum Command {
     /// Runs a prover's own commands for the files that its proofs need
     #[command(subcommand)]
     Circuits(CircuitsCommand),
+    /// Proofs for Miden clients, without a coordinator
+    #[command(subcommand)]
+    Miden(MidenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum MidenCommand {
+    /// Serves Miden clients directly until it is told to stop
+    Serve(Box<hierophant_miden_listener::Arguments>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,6 +92,7 @@ struct CircuitsArgs {
 impl Cli {
     /// Does what the command line says.
     pub fn run(self) -> ExitCode {
+        let unset = self.config.is_none() && self.set.is_empty();
         let layers = self
             .set
             .iter()
@@ -96,6 +110,11 @@ impl Cli {
             Command::Circuits(CircuitsCommand::Record(args)) => {
                 with(&layers, |loaded| circuits("record", &args, &loaded.settings))
             }
+            Command::Miden(MidenCommand::Serve(arguments)) if unset => miden_serve(&arguments),
+            Command::Miden(MidenCommand::Serve(_)) => complain(
+                &"`miden serve` has no settings file: give it arguments or variables of its own",
+                EXIT_USAGE,
+            ),
         }
     }
 }
@@ -115,6 +134,33 @@ fn run(settings: &Settings) -> ExitCode {
     match worker::run(settings) {
         Ok(Ended::Finished) => ExitCode::SUCCESS,
         Ok(Ended::Unfinished) => ExitCode::from(EXIT_UNFINISHED),
+        Err(error) => complain(&error, 1),
+    }
+}
+
+/// Serves Miden clients. Its log is set up as the worker's is.
+fn miden_serve(arguments: &hierophant_miden_listener::Arguments) -> ExitCode {
+    let replaced = hierophant_miden_listener::replaced_variables(|name| std::env::var_os(name).is_some());
+    if !replaced.is_empty() {
+        return complain(&replaced.join("\n"), EXIT_USAGE);
+    }
+    let settings = match arguments.settings() {
+        Ok(settings) => settings,
+        Err(error) => return complain(&error, EXIT_USAGE),
+    };
+    let log = Log {
+        format: if arguments.log_json() {
+            LogFormat::Json
+        } else {
+            LogFormat::Text
+        },
+        filter: arguments.log_filter().to_owned(),
+    };
+    if let Err(error) = logs::start(&log) {
+        return complain(&error, EXIT_USAGE);
+    }
+    match hierophant_miden_listener::run(settings, RELEASE, env!("CARGO_PKG_VERSION")) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! One prover process stays warm over all scenarios, so a restart of it shows.
 
-mod client;
 mod conformance;
 mod forged;
 mod mock;

@@ -33,7 +33,9 @@ pub fn example_file<S: Settings>() -> String {
         out.push('\n');
         prose(&mut out, &group.doc);
         add(&mut out, &format!("[{}]\n", group.path));
-        keys_of(&schema, &group.path).for_each(|key| leaf(&mut out, key, Some(&program), ""));
+        keys_of(&schema, &group.path)
+            .filter(|key| !is_table(key))
+            .for_each(|key| leaf(&mut out, key, Some(&program), ""));
     }
     for key in schema.keys.iter().filter(is_table) {
         if let Presence::Tables { entry } = &key.presence {
@@ -63,7 +65,7 @@ fn leaf(out: &mut String, key: &Key, program: Option<&Program>, comment: &str) {
             format!("#{name} = {}", example.to_toml()),
         ),
         Presence::Required { example } => ("; required", format!("{comment}{name} = {}", example.to_toml())),
-        // A list of tables inside a table is written inline.
+        // A list of tables inside an entry of another is written inline.
         Presence::Tables { .. } => ("", format!("#{name} = []")),
     };
     let variables = program

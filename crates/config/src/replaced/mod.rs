@@ -1,8 +1,9 @@
-//! Names of an earlier generation of the programs. A start that finds one is refused with what to do instead: a value
-//! that is silently without effect would be worse than none.
+//! Names of an earlier generation of the programs, and of programs that ours take the place of. A start that finds one is refused
+//! with what to do instead: a value that is silently without effect would be worse than none.
 
 pub mod contemplant;
 pub mod hierophant;
+pub mod miden;
 
 /// A name that is no longer a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,22 +39,23 @@ const fn old_variable(old: &'static str, instead: &'static str) -> Replaced {
     }
 }
 
-pub(crate) fn key<'a>(table: &'a [Replaced], name: &str) -> Option<&'a Replaced> {
-    table
-        .iter()
-        .find(|replaced| matches!(replaced.old, Old::Key(old) if old == name))
+/// The names that a program refuses: tables of several generations.
+pub type Tables = &'static [&'static [Replaced]];
+
+fn find(tables: Tables, is_it: impl Fn(&Old) -> bool) -> Option<&'static Replaced> {
+    tables.iter().copied().flatten().find(|replaced| is_it(&replaced.old))
 }
 
-pub(crate) fn variable<'a>(table: &'a [Replaced], name: &str) -> Option<&'a Replaced> {
-    table
-        .iter()
-        .find(|replaced| matches!(replaced.old, Old::Variable(old) if old == name))
+pub(crate) fn key(tables: Tables, name: &str) -> Option<&'static Replaced> {
+    find(tables, |old| matches!(old, Old::Key(old) if *old == name))
+}
+
+pub(crate) fn variable(tables: Tables, name: &str) -> Option<&'static Replaced> {
+    find(tables, |old| matches!(old, Old::Variable(old) if *old == name))
 }
 
 /// Whether old keys stood below this path.
-pub(crate) fn is_table(table: &[Replaced], path: &str) -> bool {
+pub(crate) fn is_table(tables: Tables, path: &str) -> bool {
     let is_below = |old: &str| old.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-    table
-        .iter()
-        .any(|replaced| matches!(replaced.old, Old::Key(old) if is_below(old)))
+    find(tables, |old| matches!(old, Old::Key(old) if is_below(old))).is_some()
 }

@@ -105,7 +105,7 @@ impl crate::Settings for Settings {
         default_file: "contemplant.toml",
         prefix: "CONTEMPLANT_",
         other_variables: &[],
-        replaced: crate::replaced::contemplant::REPLACED,
+        replaced: &[crate::replaced::contemplant::REPLACED, crate::replaced::miden::WORKER],
     };
 
     fn rules(&self, rules: &mut Rules<'_>) {

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     Log,
+    miden::{Miden, MidenLine},
     token::{TOKEN_EXPECTED, is_token},
 };
 use crate::{
@@ -57,10 +58,17 @@ settings! {
         pub limits: Limits = group();
         /// The front door for clients of the SP1 network.
         pub sp1: Sp1 = group();
+        /// The front door for clients of the Miden remote prover. It is open where there is a listener.
+        pub miden: Miden = group();
+        /// How listening workers of others are looked at and waited for.
+        pub remote_prover: RemoteProver = group();
         /// The log, written to standard error.
         pub log: Log = group();
         /// Programs that verify and execute beside the coordinator, one table for each.
         pub provers: Vec<LightProver> = tables();
+        /// Listening workers of others that are attached for as long as this file names them, one table for each. More are attached
+        /// with `hierophant remote-prover add`.
+        pub remote_provers: Vec<AttachedProver> = tables();
     }
 }
 
@@ -184,6 +192,30 @@ crate::choices! {
 }
 
 settings! {
+    /// How listening workers of others are looked at and waited for.
+    pub struct RemoteProver {
+        /// How often a healthy one is looked at. An unhealthy one is looked at after 2, 4, 8 and at most 512 seconds.
+        pub health_interval: Duration = value(Duration::from_secs(10)).at_least(Duration::from_millis(100));
+        /// The longest that one may take to be connected to and to say how it is.
+        pub connect_timeout: Duration = value(Duration::from_secs(10)).at_least(Duration::from_millis(100));
+        /// The longest that one may take for a proof.
+        pub proof_timeout: Duration = value(Duration::from_mins(10)).at_least(Duration::from_secs(1));
+    }
+}
+
+settings! {
+    /// A listening worker of others.
+    pub struct AttachedProver {
+        /// Where it listens: host:port.
+        pub address: String = crate::required("10.0.0.7:50051").check("host:port", |text: &String| has_port(text));
+        /// The line of the protocol that it serves.
+        pub line: MidenLine = value(MidenLine::V0_15);
+        /// Tasks that it is given at once.
+        pub slots: u32 = value(1_u32).range(1..=1024);
+    }
+}
+
+settings! {
     /// A program that verifies and executes beside the coordinator.
     pub struct LightProver {
         /// Proof system that it serves.
@@ -211,6 +243,13 @@ fn is_version(text: &str) -> bool {
     text.strip_prefix('v')
         .is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
         && is_name(text)
+}
+
+/// A first look; what reads the address looks closer.
+fn has_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && text.len() <= 255 && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
 }
 
 /// 78 digits hold every 256-bit number.
@@ -264,7 +303,7 @@ impl crate::Settings for Settings {
             name: "HIEROPHANT_URL",
             meaning: "HTTP address of the coordinator that the operator's commands speak to.",
         }],
-        replaced: crate::replaced::hierophant::REPLACED,
+        replaced: &[crate::replaced::hierophant::REPLACED, crate::replaced::miden::PROXY],
     };
 
     fn rules(&self, rules: &mut Rules<'_>) {

@@ -4,6 +4,7 @@
 pub mod contemplant;
 pub mod hierophant;
 mod log;
+pub mod miden;
 mod token;
 
 pub use log::{Log, LogFormat};

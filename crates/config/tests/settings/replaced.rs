@@ -1,4 +1,4 @@
-//! Every name of the earlier generation is refused with what to do instead, and none stands in the way of a new one.
+//! Every name of the earlier generation, and of the Miden remote prover, is refused with what to do instead, and none stands in the way of a new one.
 
 use std::collections::HashSet;
 
@@ -20,6 +20,22 @@ const CONTEMPLANT_KEYS: &str = "hierophant_ws_address contemplant_name heartbeat
 const CONTEMPLANT_VARIABLES: &str = "HIEROPHANT_WS_ADDRESS HTTP_PORT HEARTBEAT_INTERVAL_SECONDS MAX_PROOFS_STORED \
     MAGISTER_DROP_ENDPOINT MOONGATE_LOG_PATH WATCHER_POLLING_INTERVAL_MS PROVER_TYPE CONTEMPLANT_VMS \
     CONTEMPLANT_SP1_BACKEND CONTEMPLANT_RISC0_BACKEND CONTEMPLANT_RISC0_GROTH16 MOONGATE_ENDPOINT";
+
+/// Variables of the Miden remote prover's proxy, of all its releases.
+const MIDEN_PROXY_VARIABLES: &str = "MRP_PROXY_WORKERS_LIST MRP_PORT MRP_CONTROL_PORT MRP_METRICS_PORT MRP_STATUS_PORT \
+    MRP_STATUS_UPDATE_INTERVAL MRP_PROOF_TYPE MRP_TIMEOUT MRP_CONNECTION_TIMEOUT MRP_MAX_QUEUE_ITEMS \
+    MRP_MAX_RETRIES_PER_REQUEST MRP_MAX_REQ_PER_SEC MRP_AVAILABLE_WORKERS_POLLING_INTERVAL MRP_HEALTH_CHECK_INTERVAL \
+    MRP_GRACE_PERIOD MRP_GRACEFUL_SHUTDOWN_TIMEOUT MRP_ENABLE_METRICS MPS_PROXY_WORKERS_LIST MPS_HOST MPS_PORT \
+    MPS_CONTROL_PORT MPS_WORKERS_UPDATE_PORT MPS_METRICS_PORT MPS_PROMETHEUS_HOST MPS_PROMETHEUS_PORT MPS_STATUS_PORT \
+    MPS_PROVER_TYPE MPS_TIMEOUT_SECS MPS_CONNECTION_TIMEOUT_SECS MPS_MAX_QUEUE_ITEMS MPS_MAX_RETRIES_PER_REQUEST \
+    MPS_MAX_REQ_PER_SEC MPS_AVAILABLE_WORKERS_POLLING_INTERVAL_MS MPS_AVAILABLE_WORKERS_POLLING_TIME_MS \
+    MPS_HEALTH_CHECK_INTERVAL_SECS";
+/// Variables of its worker.
+const MIDEN_WORKER_VARIABLES: &str = "MIDEN_PROVER_PORT MIDEN_PROVER_KIND MIDEN_PROVER_TIMEOUT MIDEN_PROVER_CAPACITY \
+    MIDEN_STDOUT_FILTER MRP_WORKER_LOCALHOST MRP_WORKER_PORT MRP_WORKER_PROOF_TYPE MRP_TIMEOUT MPS_WORKER_LOCALHOST \
+    MPS_WORKER_PORT MPS_WORKER_PROVER_TYPE";
+/// Variables of `contemplant miden serve`, which has a command line instead of settings; they are held against it elsewhere.
+const ARGUMENT_PREFIX: &str = "CONTEMPLANT_MIDEN_";
 
 fn name_of(old: Old) -> &'static str {
     match old {
@@ -60,6 +76,8 @@ fn all_are_refused<S: Settings>(keys: &str, variables: &str) {
     let known: HashSet<_> = S::PROGRAM
         .replaced
         .iter()
+        .copied()
+        .flatten()
         .map(|replaced| name_of(replaced.old))
         .collect();
     assert_eq!(listed, known);
@@ -70,13 +88,14 @@ fn advice_holds<S: Settings>(others: &[&str]) {
     let schema = S::schema();
     let is_known = |name: &str| schema.key(name).is_some() || others.contains(&name);
     let variables: HashSet<_> = schema.keys.iter().map(|key| S::PROGRAM.variable(&key.path)).collect();
-    for replaced in S::PROGRAM.replaced {
+    for replaced in S::PROGRAM.replaced.iter().copied().flatten() {
         let quoted = replaced.instead.split('`').skip(1).step_by(2);
         quoted.for_each(|name| assert!(is_known(name), "{replaced:?}"));
         let words = replaced
             .instead
             .split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
-        let named = words.filter(|word| word.starts_with(S::PROGRAM.prefix));
+        let own = words.filter(|word| word.starts_with(S::PROGRAM.prefix));
+        let named = own.filter(|word| !word.starts_with(ARGUMENT_PREFIX));
         named.for_each(|name| assert!(variables.contains(name), "{replaced:?}"));
         let is_own = matches!(replaced.old, Old::Variable(name) if variables.contains(name));
         assert!(!is_own, "{replaced:?} is a variable of today");
@@ -89,13 +108,19 @@ fn advice_holds<S: Settings>(others: &[&str]) {
 
 #[test]
 fn old_names_of_the_coordinator() {
-    all_are_refused::<hierophant::Settings>(HIEROPHANT_KEYS, HIEROPHANT_VARIABLES);
+    all_are_refused::<hierophant::Settings>(
+        HIEROPHANT_KEYS,
+        &format!("{HIEROPHANT_VARIABLES} {MIDEN_PROXY_VARIABLES}"),
+    );
     advice_holds::<hierophant::Settings>(&[]);
 }
 
 #[test]
 fn old_names_of_the_worker() {
-    all_are_refused::<contemplant::Settings>(CONTEMPLANT_KEYS, CONTEMPLANT_VARIABLES);
+    all_are_refused::<contemplant::Settings>(
+        CONTEMPLANT_KEYS,
+        &format!("{CONTEMPLANT_VARIABLES} {MIDEN_WORKER_VARIABLES}"),
+    );
     advice_holds::<contemplant::Settings>(&["executable", "options", "kinds", "workers.heartbeat_interval"]);
 }
 

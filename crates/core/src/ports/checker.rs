@@ -51,6 +51,8 @@ pub struct Identity {
 pub struct ExecuteJob {
     /// The proof system.
     pub system: System,
+    /// The kind of proof that is asked for.
+    pub kind: Kind,
     /// "program", "stdin" ...
     pub inputs: Vec<CheckInput>,
     /// The client's limits, and the checker's own maximum already applied.
@@ -78,7 +80,7 @@ pub struct VerifyJob {
     pub system: System,
     /// The kind that was asked for.
     pub kind: Kind,
-    /// "proof" and "program" or "vk".
+    /// "proof", "program" or "vk" where there is one, and the other inputs of the request.
     pub inputs: Vec<CheckInput>,
     /// The id that the proof must be for.
     pub program_id: Vec<u8>,

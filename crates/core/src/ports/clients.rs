@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hierophant_domain::{
     ArtifactId, BlobRef, Digest, Door, Kind, Limits, Name, Request, RequestId, Requester, System, Timestamp,
     request::{Input, ProgramRef},
 };
 use hierophant_store::{Accepted, ArtifactRow, ProgramRow, RequestFilter, RequestStatus};
 
-use super::Result;
+use super::{Following, Result};
 
 /// What front doors may do. Every method that changes something returns after it is durable.
 #[async_trait]
@@ -52,11 +53,39 @@ pub trait Clients: Send + Sync + std::fmt::Debug + 'static {
     /// A URL that needs no other credentials under which an output of a fulfilled request can be read.
     fn output_url(&self, request: RequestId, name: &str, blob: &BlobRef) -> String;
 
+    /// Stores an input that the door took in itself: whole, durable and ready to be named in a submission.
+    async fn store_input(&self, owner: Requester, role: Name, private: bool, content: Bytes) -> Result<ArtifactId>;
+
+    /// Removes what [`Self::store_input`] stored and no request was accepted with.
+    async fn drop_input(&self, id: ArtifactId) -> Result<()>;
+
+    /// Reads an output of at most `limit_bytes` for a door that answers with it itself.
+    async fn read_output(&self, blob: &BlobRef, limit_bytes: u64) -> Result<Bytes>;
+
+    /// How far a request is; `None` if there is none.
+    async fn stage(&self, id: RequestId) -> Result<Option<Stage>>;
+
+    /// Follows a request: whoever is woken reads again. Follow first and read afterwards, then no change is missed.
+    fn follow(&self, id: RequestId) -> Following;
+
     /// Why an open request waits, in words; `None` when it does not.
     async fn waiting_reason(&self, id: RequestId) -> Result<Option<String>>;
 
     /// A secret of this installation by name (32 bytes), made at first use.
     async fn secret(&self, name: &str) -> Result<[u8; 32]>;
+}
+
+/// How far a request is, as one who waits for it sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// No worker works on it.
+    Queued,
+    /// A worker works on it, since then.
+    Proving(Timestamp),
+    /// A result is here, since then, and being checked.
+    Checking(Timestamp),
+    /// It has ended: [`Clients::status`] says how.
+    Ended,
 }
 
 /// An announced blob.

@@ -1,8 +1,9 @@
 //! The port of adapters of workers: register, beat, deliver, fail, release.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hierophant_domain::{
-    Digest, Failure, LeaseToken, Limits, Name, RequestId, TaskClass, WorkerId,
+    ArtifactId, BlobRef, Digest, Failure, LeaseToken, Limits, Name, RequestId, TaskClass, WorkerId,
     attempt::{Delivery, Fence},
     time::Millis,
     worker::WorkerProfile,
@@ -32,6 +33,12 @@ pub trait Workers: Send + Sync + std::fmt::Debug + 'static {
 
     /// Takes a lease back that was not started.
     async fn release(&self, worker: WorkerId, token: LeaseToken, reason: String) -> Result<Fence>;
+
+    /// Reads an input of a lease, of at most `limit_bytes`, for an adapter that hands it on itself.
+    async fn read_input(&self, source: &InputSource, limit_bytes: u64) -> Result<Bytes>;
+
+    /// Stores an output of a lease that its adapter took in itself, to be named in its delivery.
+    async fn store_output(&self, token: LeaseToken, content: Bytes) -> Result<BlobRef>;
 
     /// What the worker serves has changed.
     async fn update(&self, profile: WorkerProfile) -> Result<()>;
@@ -114,8 +121,13 @@ pub struct AssignedInput {
 pub enum InputSource {
     /// Here it is.
     Inline(Vec<u8>),
-    /// A URL that needs no other credentials.
-    Url(String),
+    /// A stored blob.
+    Artifact {
+        /// Its id, for adapters in this process.
+        id: ArtifactId,
+        /// A URL that needs no other credentials.
+        url: String,
+    },
 }
 
 /// What a worker says about one lease.

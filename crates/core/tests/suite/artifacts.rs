@@ -37,7 +37,7 @@ fn url(task: &hierophant_core::ports::AssignedTask, name: &str) -> Credential {
         .iter()
         .find(|input| input.name.as_str() == name)
         .expect("an input of this name");
-    let InputSource::Url(url) = &input.source else {
+    let InputSource::Artifact { url, .. } = &input.source else {
         panic!("it travels as an artifact: {input:?}")
     };
     token_in(url)

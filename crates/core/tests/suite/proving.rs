@@ -326,7 +326,7 @@ async fn inputs_and_outputs_travel_as_artifacts<A: Adapter>() {
         assert_eq!((input.name.as_str(), input.size), (name, bytes.len() as u64));
         assert_eq!(input.sha256, Some(checker::digest(bytes)));
         assert!(
-            matches!(&input.source, InputSource::Url(url) if url.contains("?token=")),
+            matches!(&input.source, InputSource::Artifact { url, .. } if url.contains("?token=")),
             "{input:?}"
         );
     }
@@ -345,10 +345,13 @@ async fn inputs_and_outputs_travel_as_artifacts<A: Adapter>() {
     );
     let outcome = network.fulfilled(request).await;
     assert_eq!(outcome.artifacts[0].blob, BlobRef::Artifact(output));
-    // The key that set-up found goes to the check, not the program.
+    // The key that set-up found goes to the check, not the program; and what the proof may be held against.
     let verified = network.checker.verified();
     let names: Vec<_> = verified[0].inputs.iter().map(|input| input.name.as_str()).collect();
-    assert_eq!((names, &verified[0].program_id), (vec!["proof", "vk"], &program));
+    assert_eq!(
+        (names, &verified[0].program_id),
+        (vec!["proof", "vk", "stdin"], &program)
+    );
 }
 
 async fn a_worker_whose_adapter_is_gone_is_passed_over<A: Adapter>() {

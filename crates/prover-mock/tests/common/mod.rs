@@ -59,6 +59,7 @@ pub(crate) fn execute(script: &str, output_dir: &Path) -> Execute {
         inputs: inputs(script),
         limits: None,
         output_dir: output_dir.to_str().unwrap().into(),
+        ..Execute::default()
     }
 }
 

@@ -97,6 +97,7 @@ pub(super) async fn execute(subject: &Subject) -> Passed {
                 guest_log_bytes: 1024,
             }),
             output_dir: output_dir.clone(),
+            kind: case.kind.clone(),
         })
     };
     let reply = match session.ask(1, call(None), subject.call_timeout).await? {

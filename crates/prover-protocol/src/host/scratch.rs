@@ -1,4 +1,4 @@
-//! The private directory of a prover process.
+//! The private directory of a prover process, or of a host's own files that must not outlive it.
 //!
 //! Each is locked while its host lives, so that what a killed host left behind can be told from what is in use.
 
@@ -17,15 +17,15 @@ const PREFIX: &str = "prover-";
 
 /// A directory that is removed with everything in it when this is dropped.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub struct Scratch {
     directory: TempDir,
     /// Held locked for as long as the host lives.
     _lock: File,
 }
 
 impl Scratch {
-    /// Makes a directory that only this user may enter.
-    pub(super) fn new(parent: &Path) -> io::Result<Self> {
+    /// Makes a directory in `parent` that only this user may enter. Blocking, briefly.
+    pub fn new(parent: &Path) -> io::Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
@@ -35,7 +35,8 @@ impl Scratch {
         Ok(Self { directory, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// The directory.
+    pub fn path(&self) -> &Path {
         self.directory.path()
     }
 }

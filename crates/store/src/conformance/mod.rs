@@ -15,6 +15,7 @@ pub mod invariants;
 pub mod leasing;
 pub mod listing;
 pub mod programs;
+pub mod remote_provers;
 pub mod survival;
 pub mod workers;
 mod world;
@@ -189,6 +190,12 @@ macro_rules! store_conformance_suite {
             a_program_needs_and_keeps_its_executable,
             identities_are_remembered,
             a_secret_stays,
+        ]);
+        $crate::store_conformance_suite!(@group $backend, remote_provers, [
+            an_attached_prover_reads_back,
+            an_address_is_attached_once,
+            a_detached_prover_is_gone,
+            attached_provers_are_bounded,
         ]);
         $crate::store_conformance_suite!(@group $backend, survival, [
             every_step_to_fulfilment,

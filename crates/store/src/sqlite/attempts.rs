@@ -100,7 +100,7 @@ pub(super) fn insert(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
             attempt.lease_until.0,
         ),
     )?;
-    batch.jobs.attempt_written(attempt);
+    batch.attempt_written(attempt);
     Ok(())
 }
 
@@ -119,7 +119,7 @@ pub(super) fn save(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
             &attempt.reason,
         ),
     )?;
-    batch.jobs.attempt_written(attempt);
+    batch.attempt_written(attempt);
     Ok(())
 }
 
@@ -148,7 +148,7 @@ fn save_delivery(batch: &mut Batch<'_>, attempt: &Attempt, delivery: &str) -> Re
             delivery,
         ),
     )?;
-    batch.jobs.attempt_written(attempt);
+    batch.attempt_written(attempt);
     Ok(())
 }
 

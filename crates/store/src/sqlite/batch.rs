@@ -6,7 +6,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hierophant_domain::{Request, RequestId, TaskClass, TaskId, Timestamp, WorkerId, ids::LeaseToken, job::Effects};
+use hierophant_domain::{
+    Attempt, Request, RequestId, TaskClass, TaskId, Timestamp, WorkerId, ids::LeaseToken, job::Effects,
+};
 use rusqlite::{Connection, Params};
 
 use super::{
@@ -278,6 +280,12 @@ impl<'a> Batch<'a> {
             token,
             reason: reason.into(),
         });
+    }
+
+    /// An attempt was written: how far its request is may be something else now.
+    pub(super) fn attempt_written(&mut self, attempt: &Attempt) {
+        self.jobs.attempt_written(attempt);
+        self.hint(Hint::RequestChanged(attempt.request));
     }
 
     /// A wake-up, to be sent after the commit.

@@ -22,6 +22,7 @@ mod options;
 mod programs;
 mod readers;
 mod references;
+mod remote_provers;
 mod requests;
 mod rows;
 mod schema;

@@ -9,10 +9,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::{Result, StoreError};
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_remote_provers.sql"),
+];
 
 /// The newest schema that this release knows.
-pub const KNOWN_SCHEMA: i64 = 1;
+pub const KNOWN_SCHEMA: i64 = 2;
 /// Marks the file as ours ("hier" in ASCII), so that another program's database is not taken over.
 const APPLICATION_ID: i64 = 0x6869_6572;
 
@@ -60,6 +63,23 @@ mod tests {
                 .pragma_query_value(None, "user_version", |row| row.get(0))
                 .expect("reads");
             assert_eq!(version, KNOWN_SCHEMA);
+        }
+    }
+
+    #[test]
+    fn a_database_of_an_earlier_release_keeps_its_rows() {
+        let mut connection = Connection::open_in_memory().expect("opens");
+        connection.execute_batch(MIGRATIONS[0]).expect("the first schema");
+        connection
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .and_then(|()| connection.pragma_update(None, "user_version", 1))
+            .and_then(|()| connection.execute_batch("INSERT INTO secrets (name, value) VALUES ('urls', zeroblob(32))"))
+            .expect("writes");
+        migrate(&mut connection).expect("migrates");
+        for (table, rows) in [("secrets", 1), ("remote_provers", 0)] {
+            let sql = format!("SELECT count(*) FROM {table}");
+            let found: i64 = connection.query_row(&sql, [], |row| row.get(0)).expect("counts");
+            assert_eq!(found, rows, "{table}");
         }
     }
 

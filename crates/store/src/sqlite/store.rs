@@ -14,11 +14,13 @@ use hierophant_domain::{
 };
 use tokio::sync::broadcast;
 
-use super::{SqliteStore, artifacts, attempts, checks, keys, listing, programs, requests, tasks, workers};
+use super::{
+    SqliteStore, artifacts, attempts, checks, keys, listing, programs, remote_provers, requests, tasks, workers,
+};
 use crate::{
     Accepted, ArtifactRow, BATCH_MAX, Beat, CheckClaim, ClaimOrder, Counts, ExecutionWork, Hint, HistoryRow, Leased,
-    LiveLease, NewRequest, Presence, ProgramIdentity, ProgramRow, ReadyClass, RequestFilter, RequestStatus, Result,
-    Store, Undone, VerificationWork, WorkerRow,
+    LiveLease, NewRequest, Presence, ProgramIdentity, ProgramRow, ReadyClass, RemoteProverRow, RequestFilter,
+    RequestStatus, Result, Store, Undone, VerificationWork, WorkerRow,
 };
 
 impl SqliteStore {
@@ -233,6 +235,22 @@ impl Store for SqliteStore {
         self.readers
             .run(move |connection| listing::history(connection, before, limit))
             .await
+    }
+
+    async fn attach(&self, prover: RemoteProverRow) -> Result<bool> {
+        self.writer
+            .run(move |batch| remote_provers::attach(batch, &prover))
+            .await
+    }
+
+    async fn detach(&self, address: String) -> Result<bool> {
+        self.writer
+            .run(move |batch| remote_provers::detach(batch, &address))
+            .await
+    }
+
+    async fn attached(&self) -> Result<Vec<RemoteProverRow>> {
+        self.readers.run(remote_provers::attached).await
     }
 
     async fn register_program(&self, program: ProgramRow) -> Result<ProgramRow> {

@@ -71,7 +71,7 @@ fn input(input: AssignedInput) -> proto::Input {
         name: input.name.into(),
         at: Some(match input.source {
             InputSource::Inline(bytes) => proto::input::At::Inline(bytes),
-            InputSource::Url(url) => proto::input::At::Url(url),
+            InputSource::Artifact { url, .. } => proto::input::At::Url(url),
         }),
         sha256: input.sha256.map(|digest| digest.0.to_vec()).unwrap_or_default(),
         size: input.size,

@@ -18,12 +18,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hierophant_core::{
     CoreError,
     ports::{AssignedInput, AssignedTask, Assignment, InputSource, Progress, Session, WorkerBeat, Workers},
 };
 use hierophant_domain::{
-    Failure, LeaseToken, Limits, Millis, Name, RequestId, TaskClass, TaskId, WorkerId,
+    BlobRef, Failure, LeaseToken, Limits, Millis, Name, RequestId, TaskClass, TaskId, WorkerId,
     attempt::{Delivery, Fence},
     worker::WorkerProfile,
 };
@@ -269,6 +270,14 @@ impl Workers for Fake {
     async fn release(&self, _: WorkerId, token: LeaseToken, reason: String) -> Result<Fence, CoreError> {
         self.note(Call::Released(token, reason));
         Ok(Fence::Pass)
+    }
+
+    async fn read_input(&self, _: &InputSource, _: u64) -> Result<Bytes, CoreError> {
+        unreachable!("workers on the link fetch for themselves")
+    }
+
+    async fn store_output(&self, _: LeaseToken, _: Bytes) -> Result<BlobRef, CoreError> {
+        unreachable!("workers on the link upload for themselves")
     }
 
     async fn update(&self, profile: WorkerProfile) -> Result<(), CoreError> {

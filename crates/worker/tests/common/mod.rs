@@ -29,12 +29,13 @@ use axum::{
     routing::get,
 };
 use hierophant_core::ports::{AssignedInput, AssignedTask, Assignment, InputSource};
-use hierophant_domain::{LeaseToken, Name};
+use hierophant_domain::{ArtifactId, LeaseToken, Name};
 use hierophant_testkit::{Binaries, CutableProxy, Node, leftovers, wait_until};
 use link::{Coordinator, Fake, PATIENCE};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use toml::Value;
+use uuid::Uuid;
 
 /// Blobs over HTTP.
 #[derive(Debug, Default)]
@@ -187,7 +188,10 @@ impl World {
         let url = format!("http://{}/artifacts/{id}", self.blobs_address);
         AssignedInput {
             name: Name::literal(name),
-            source: InputSource::Url(url),
+            source: InputSource::Artifact {
+                id: ArtifactId(Uuid::now_v7()),
+                url,
+            },
             sha256: None,
             size,
         }

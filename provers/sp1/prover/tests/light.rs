@@ -330,6 +330,7 @@ async fn a_cancel_ends_an_execution_and_its_processes() {
         ],
         limits: Some(unlimited()),
         output_dir: outputs.path().to_str().expect("UTF-8").to_owned(),
+        ..Execute::default()
     };
     let options = CallOptions::within(Duration::from_secs(3));
     let error = host

@@ -11,8 +11,10 @@ use hierophant_testkit::{Binaries, Cluster, Setup, try_wait_until};
 use serde_json::Value;
 use toml::Table;
 
-use super::client::Client;
-use crate::env::{Env, Workspace};
+use crate::{
+    e2e::{children::children_of, client::Client},
+    env::{Env, Workspace},
+};
 
 /// Between two looks at the progress of a proof.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
@@ -77,7 +79,7 @@ impl Network {
 
     /// A client on the stock SDK with a guest of this repository.
     pub(super) fn client(&self, guest: &str) -> Client {
-        Client::new(&self.client, &self.cluster.grpc_url(), &self.guest_elf(guest))
+        Client::of_sp1(&self.client, &self.cluster.grpc_url(), &self.guest_elf(guest))
     }
 
     /// The ELF of a guest.
@@ -198,21 +200,4 @@ impl Network {
     pub(super) async fn finish(self) {
         self.cluster.finish(Duration::from_mins(1)).await;
     }
-}
-
-/// Processes of this name whose parent is `parent`.
-fn children_of(parent: u32, name: &str) -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        // "pid (name) state parent …": the name may hold anything, so the fields begin after its last bracket.
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let Some((head, rest)) = stat.rsplit_once(')') else {
-            return false;
-        };
-        head.ends_with(name) && rest.split_whitespace().nth(1) == Some(parent.to_string().as_str())
-    })
-    .collect()
 }

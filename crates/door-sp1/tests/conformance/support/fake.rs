@@ -9,9 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hierophant_core::{
     CoreError,
-    ports::{Clients, CreatedArtifact, Registration, Result, Submission},
+    ports::{Clients, CreatedArtifact, Following, Registration, Result, Stage, Submission},
 };
 use hierophant_domain::{
     ArtifactId, BlobRef, Digest, Door, Execution, Failure, FailureClass, Input, Name, Outcome, Record, Request,
@@ -187,6 +188,9 @@ impl FakeClients {
         });
     }
 }
+
+/// Clients of this contract upload, poll and download by themselves.
+const CARRIES_NOTHING: &str = "this door carries no blobs and waits for nothing";
 
 #[async_trait]
 impl Clients for FakeClients {
@@ -368,6 +372,26 @@ impl Clients for FakeClients {
 
     fn output_url(&self, request: RequestId, name: &str, _: &BlobRef) -> String {
         format!("http://127.0.0.1:9/outputs/{request}/{name}?token=secret")
+    }
+
+    async fn store_input(&self, _: Requester, _: Name, _: bool, _: Bytes) -> Result<ArtifactId> {
+        unreachable!("{CARRIES_NOTHING}")
+    }
+
+    async fn drop_input(&self, _: ArtifactId) -> Result<()> {
+        unreachable!("{CARRIES_NOTHING}")
+    }
+
+    async fn read_output(&self, _: &BlobRef, _: u64) -> Result<Bytes> {
+        unreachable!("{CARRIES_NOTHING}")
+    }
+
+    async fn stage(&self, _: RequestId) -> Result<Option<Stage>> {
+        unreachable!("{CARRIES_NOTHING}")
+    }
+
+    fn follow(&self, _: RequestId) -> Following {
+        unreachable!("{CARRIES_NOTHING}")
     }
 
     async fn waiting_reason(&self, _: RequestId) -> Result<Option<String>> {

@@ -174,6 +174,7 @@ impl Host {
                 inputs: vec![self.input("program", program), self.input("stdin", stdin)],
                 limits: Some(limits),
                 output_dir: path_text(outputs.path()),
+                ..Execute::default()
             })
             .await?;
         let read = |name| output(&reply.outputs, name, outputs.path());

@@ -15,7 +15,7 @@ use super::{
     replay,
 };
 use crate::{
-    e2e::sp1::client::Client,
+    e2e::client::Client,
     env::{Env, Workspace},
 };
 
@@ -70,7 +70,7 @@ impl Stock {
 
     /// The same with another URL.
     pub(super) fn client_at(&self, guest: &str, url: &str) -> Client {
-        Client::new(&self.program, url, &self.guests.join(format!("{guest}.elf")))
+        Client::of_sp1(&self.program, url, &self.guests.join(format!("{guest}.elf")))
     }
 
     /// The stock client with the program and input of the recorded proofs, its proof held until `hold` is released.

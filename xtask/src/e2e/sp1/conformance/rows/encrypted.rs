@@ -17,9 +17,9 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    e2e::sp1::{
+    e2e::{
         client::Client,
-        conformance::stock::{self, Stock},
+        sp1::conformance::stock::{self, Stock},
     },
     env::Env,
 };
@@ -56,7 +56,7 @@ pub(in super::super) async fn encrypted(env: &Env) -> Result<String> {
     let secure = cluster.grpc_url().replace("http://", "https://");
     let elf = env.root().join("guests/sp1/elf/fibonacci.elf");
     for url in [secure.clone(), format!("{secure}/")] {
-        let client = Client::new(&stock::client_program(env), &url, &elf)
+        let client = Client::of_sp1(&stock::client_program(env), &url, &elf)
             .with(&["--stdin-u32", "1"])
             .with(&ASK);
         let client = client.variable("SSL_CERT_FILE", &path("authority.pem"));

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use hierophant_testkit::try_wait_until;
 use prost::Message as _;
 
-use crate::e2e::sp1::{
+use crate::e2e::{
     client::Conversation,
-    conformance::{
+    sp1::conformance::{
         mocked::encoded_stdin,
         raw::{ASSIGNED, FULFILLED, UNEXECUTABLE, UNFULFILLABLE, now},
         replay,

@@ -1,4 +1,4 @@
-//! `sp1-client`, run as a process: its events, its end.
+//! A client of one of the contracts, run as a process: its events, its end.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,37 +14,41 @@ use tokio::{
 
 /// A client to be run.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     program: PathBuf,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
 }
 
 impl Client {
-    pub(super) fn new(program: &Path, rpc: &str, elf: &Path) -> Self {
-        let client = Self {
+    pub(crate) fn new(program: &Path) -> Self {
+        Self {
             program: program.to_owned(),
             arguments: Vec::new(),
             variables: Vec::new(),
-        };
-        client.with(&["--rpc", rpc, "--elf", &elf.to_string_lossy()])
+        }
+    }
+
+    /// A client of the SP1 network there, with a program.
+    pub(crate) fn of_sp1(program: &Path, rpc: &str, elf: &Path) -> Self {
+        Self::new(program).with(&["--rpc", rpc, "--elf", &elf.to_string_lossy()])
     }
 
     /// More arguments.
-    pub(super) fn with(mut self, arguments: &[&str]) -> Self {
+    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
     }
 
     /// One more variable of its environment.
-    pub(super) fn variable(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Starts it.
-    pub(super) fn start(&self) -> Result<Conversation> {
+    pub(crate) fn start(&self) -> Result<Conversation> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
@@ -63,14 +67,14 @@ impl Client {
     }
 
     /// Runs it to its end, which must be a good one.
-    pub(super) async fn run(&self) -> Result<Vec<Value>> {
+    pub(crate) async fn run(&self) -> Result<Vec<Value>> {
         self.start()?.succeed().await
     }
 }
 
 /// A client that runs.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub(crate) struct Conversation {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     seen: Vec<Value>,
@@ -78,7 +82,7 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// Waits for an event.
-    pub(super) async fn wait_for(&mut self, event: &str) -> Result<Value> {
+    pub(crate) async fn wait_for(&mut self, event: &str) -> Result<Value> {
         while let Some(line) = self.lines.next_line().await? {
             let said: Value = serde_json::from_str(&line).with_context(|| format!("the client printed {line:?}"))?;
             println!("   client: {line:.200}");
@@ -91,7 +95,7 @@ impl Conversation {
     }
 
     /// Waits for its good end and returns all events.
-    pub(super) async fn succeed(mut self) -> Result<Vec<Value>> {
+    pub(crate) async fn succeed(mut self) -> Result<Vec<Value>> {
         let status = self.end().await?;
         if !status.success() {
             bail!("the client failed: {:?}", self.seen.last());
@@ -100,7 +104,7 @@ impl Conversation {
     }
 
     /// Waits for its end with an error and returns what it said.
-    pub(super) async fn fail(mut self) -> Result<String> {
+    pub(crate) async fn fail(mut self) -> Result<String> {
         let status = self.end().await?;
         match self.seen.last() {
             Some(last) if !status.success() && last["event"] == "error" => {
