@@ -28,6 +28,8 @@ enum System {
     Sp1(sp1::Args),
     /// Miden: published clients against the door, listening workers and upstream's.
     Miden(miden::Args),
+    /// Miden from a page in a browser: gRPC-Web from another origin.
+    MidenWeb,
     /// Metrics: every query of the dashboard and of the alerts, by a real Prometheus.
     Metrics,
 }
@@ -36,6 +38,7 @@ pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
     match &args.system {
         System::Sp1(args) => sp1::run(env, args),
         System::Miden(args) => miden::run(env, args),
+        System::MidenWeb => miden::web::run(env),
         System::Metrics => metrics(env).map(|_| ()),
     }
 }
@@ -68,4 +71,14 @@ pub(crate) fn miden_0_15(env: &Env) -> Result<crate::stage::Tally> {
 /// All scenarios of Miden's line 0.18.
 pub(crate) fn miden_0_18(env: &Env) -> Result<crate::stage::Tally> {
     miden::v0_18(env)
+}
+
+/// All scenarios of Miden in a browser.
+pub(crate) fn miden_web(env: &Env) -> Result<crate::stage::Tally> {
+    miden::web::all(env)
+}
+
+/// Why there is no browser for them, nor one to be had.
+pub(crate) fn no_browser() -> Option<&'static str> {
+    miden::web::no_browser()
 }

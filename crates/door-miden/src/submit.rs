@@ -110,6 +110,9 @@ async fn make(
     let submission = submission(door, call, requester.clone(), after, BlobRef::Artifact(witness));
     let accepted = clients.submit(submission).await;
     let existed = accepted.as_ref().map_or(true, |accepted| accepted.existed);
+    if accepted.as_ref().is_ok_and(|accepted| accepted.existed) {
+        metric::joined(call.line, call.kind);
+    }
     if existed && let Err(error) = clients.drop_input(witness).await {
         tracing::warn!(artifact.id = %witness, %error, "a witness that nobody needs could not be removed; it will be collected");
     }

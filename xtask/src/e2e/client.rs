@@ -114,6 +114,15 @@ impl Conversation {
         }
     }
 
+    /// Waits for its end with a refusal by the other side and returns that event.
+    pub(crate) async fn refused(mut self) -> Result<Value> {
+        let status = self.end().await?;
+        match self.seen.pop() {
+            Some(last) if !status.success() && last["event"] == "refused" => Ok(last),
+            other => bail!("the client was to be refused, and ended with {status}: {other:?}"),
+        }
+    }
+
     async fn end(&mut self) -> Result<std::process::ExitStatus> {
         while let Some(line) = self.lines.next_line().await? {
             println!("   client: {line:.200}");

@@ -6,6 +6,7 @@ mod line;
 mod network;
 mod scenarios;
 mod upstream;
+pub(super) mod web;
 mod witness;
 
 use anyhow::{Result, ensure};
@@ -28,7 +29,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
-    let tally = scenarios(env, args.line)?;
+    closing_line(scenarios(env, args.line)?)
+}
+
+/// Prints how many went which way; fails unless all were fine.
+fn closing_line(tally: Tally) -> Result<()> {
     println!(
         "\n{} passed, {} failed, {} skipped",
         tally.passed, tally.failed, tally.skipped
@@ -48,6 +53,16 @@ pub(crate) fn v0_18(env: &Env) -> Result<Tally> {
 }
 
 fn scenarios(env: &Env, line: Line) -> Result<Tally> {
+    build(env, line)?;
+    let upstream = match line {
+        Line::V0_15 => Some(upstream::WORKER.ensure(env)?),
+        Line::V0_18 => None,
+    };
+    tally(async |report| scenarios::all(env, line, upstream.as_deref(), report).await)
+}
+
+/// Builds both programs, and the line's prover with its client.
+fn build(env: &Env, line: Line) -> Result<()> {
     let programs = [
         "build",
         "--locked",
@@ -57,11 +72,11 @@ fn scenarios(env: &Env, line: Line) -> Result<Tally> {
         "contemplant",
     ];
     process::run(env.cargo(&Workspace::Main)?.args(programs))?;
-    build_prover::build(env, line.prover())?;
-    let upstream = match line {
-        Line::V0_15 => Some(upstream::WORKER.ensure(env)?),
-        Line::V0_18 => None,
-    };
+    build_prover::build(env, line.prover()).map(drop)
+}
+
+/// Runs scenarios until they end or an interrupt comes, and counts them.
+fn tally(scenarios: impl AsyncFnOnce(&mut Report) -> Result<()>) -> Result<Tally> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -69,7 +84,7 @@ fn scenarios(env: &Env, line: Line) -> Result<Tally> {
     runtime.block_on(async {
         let run = async {
             let mut report = Report::default();
-            scenarios::all(env, line, upstream.as_deref(), &mut report).await?;
+            scenarios(&mut report).await?;
             Ok(report.finish())
         };
         tokio::select! {

@@ -48,6 +48,16 @@ pub(crate) fn named_in(query: &str) -> Vec<&str> {
 }
 
 #[test]
+fn the_manual_of_the_miden_door_names_what_it_counts() {
+    let manual = crate::repository("docs/door-miden.md");
+    let plain = door::GAUGES.into_iter().chain(door::COUNTERS);
+    for (name, help) in plain.chain(door::HISTOGRAMS.map(|(name, help, _)| (name, help))) {
+        let row = format!("| `{name}` | {help} |");
+        assert!(manual.lines().any(|line| line == row), "{row}");
+    }
+}
+
+#[test]
 fn words_of_a_query_are_told_apart() {
     let query = "sum by (le) (rate(hierophant_a_bucket{b=\"c\"}[5m])) / hierophant_d";
     assert_eq!(named_in(query), ["hierophant_a_bucket", "hierophant_d"]);

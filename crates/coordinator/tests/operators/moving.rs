@@ -52,7 +52,8 @@ const FLAGS: &[(&str, &str)] = &[
     ("--grace-period", "MRP_GRACE_PERIOD"),
     ("--graceful-shutdown-timeout", "MRP_GRACEFUL_SHUTDOWN_TIMEOUT"),
 ];
-const OTHER_NAMES: &str = "--grpc.max-decoding-message-size MRP_ENABLE_METRICS MIDEN_STDOUT_FILTER RUST_LOG MPS_TIMEOUT_SECS \
+const OTHER_NAMES: &str = "--grpc.max-decoding-message-size MRP_ENABLE_METRICS MIDEN_STDOUT_FILTER RUST_LOG MIDEN_OTEL_FILTER \
+    OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_TRACES_ENDPOINT OTEL_SERVICE_NAME OTEL_RESOURCE_ATTRIBUTES MPS_TIMEOUT_SECS \
     MPS_CONNECTION_TIMEOUT_SECS MPS_HEALTH_CHECK_INTERVAL_SECS MPS_AVAILABLE_WORKERS_POLLING_INTERVAL_MS MPS_PROVER_TYPE \
     MPS_WORKER_PROVER_TYPE";
 const METRICS: &str = "queue_size queue_latency queue_drop_count worker_count worker_unhealthy worker_busy worker_request_count \

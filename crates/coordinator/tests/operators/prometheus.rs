@@ -2,6 +2,7 @@
 //! that is handed out.
 
 use std::{
+    fmt::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -18,7 +19,7 @@ use crate::{
 
 /// The executable; `promtool` lies beside it.
 const PROMETHEUS: &str = "HIEROPHANT_PROMETHEUS";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What Grafana puts in place of its variables, here with a scrape a second.
 const VARIABLES: [(&str, &str); 2] = [("$__rate_interval", "10s"), ("$__range", "30s")];
 
@@ -82,7 +83,10 @@ impl Prometheus {
 
     /// How many series a query has; `Err` says why it cannot be run.
     async fn ask(&self, query: &str) -> Result<usize, String> {
-        let escaped: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = query.bytes().fold(String::new(), |mut escaped, byte| {
+            let _ = write!(escaped, "%{byte:02X}");
+            escaped
+        });
         let url = format!("{}/api/v1/query?query={escaped}", self.url);
         let answer = self.client.get(url).send().await.map_err(|error| error.to_string())?;
         let body = answer.bytes().await.map_err(|error| error.to_string())?;

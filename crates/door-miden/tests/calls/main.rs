@@ -7,7 +7,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use hierophant_domain::{FailureClass, Request, RequestState, Visibility, attempt::Fence};
+use hierophant_domain::{FailureClass, Request, RequestState, attempt::Fence};
 use hierophant_door_miden::DoorSettings;
 use hierophant_miden_api::Refusal;
 use support::{FAULTY, GARBAGE, Network, Worker, eventually, patient, proof};
@@ -31,7 +31,6 @@ async fn a_call_is_answered_with_its_proof_and_the_witness_goes() {
     // The proof is small and lies in its row.
     eventually("the witness is gone", async || (network.blobs() == 0).then_some(())).await;
     assert!(network.requests().await[0].private);
-    let _ = Visibility::Private;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

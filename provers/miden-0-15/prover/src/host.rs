@@ -1,9 +1,12 @@
-//! A host that looks at the clock. The virtual machine keeps its count of cycles to itself; an event shows it.
+//! A host that looks at the clock and prints nothing. The virtual machine keeps its count of cycles to itself; an event shows it.
+//! What a program asks to print is its witness's stack and memory: private, so it is dropped.
 
 use std::sync::Arc;
 
+use miden_core::operations::DebugOptions;
 use miden_processor::{
-    BaseHost, FutureMaybeSend, Host, ProcessorState, advice::AdviceMutation, event::EventError, trace::RowIndex,
+    BaseHost, DebugError, FutureMaybeSend, Host, ProcessorState, TraceError, advice::AdviceMutation, event::EventError,
+    trace::RowIndex,
 };
 use miden_protocol::{
     MastForest, Word,
@@ -36,6 +39,14 @@ impl<H> Clocked<H> {
 impl<H: BaseHost> BaseHost for Clocked<H> {
     fn get_label_and_source_file(&self, location: &Location) -> (SourceSpan, Option<Arc<SourceFile>>) {
         self.host.get_label_and_source_file(location)
+    }
+
+    fn on_debug(&mut self, _: &ProcessorState<'_>, _: &DebugOptions) -> Result<(), DebugError> {
+        Ok(())
+    }
+
+    fn on_trace(&mut self, _: &ProcessorState<'_>, _: u32) -> Result<(), TraceError> {
+        Ok(())
     }
 
     fn resolve_event(&self, event_id: EventId) -> Option<&EventName> {

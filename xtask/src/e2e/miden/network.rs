@@ -62,7 +62,10 @@ impl Network {
             .coordinator("miden.listeners", vec![toml::Value::Table(listener)])
             .coordinator("miden.calls_per_second", 0)
             .coordinator("miden.queue", 64)
-            .coordinator("miden.queue_timeout", "10m");
+            .coordinator("miden.queue_timeout", "10m")
+            // A worker that is killed cannot say so: how long its work is kept for it is how long its caller waits.
+            .coordinator("workers.heartbeat_interval", "1s")
+            .coordinator("workers.link_grace", "5s");
         let mut network = Self {
             cluster: Cluster::start(setup).await,
             door,

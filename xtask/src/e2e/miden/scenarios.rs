@@ -66,7 +66,7 @@ pub(super) async fn all(env: &Env, line: Line, upstream: Option<&Path>, report: 
 
 async fn statuses(network: &Network) -> Result<String> {
     let events = network.client(&["status", "--url", &network.url()]).run().await?;
-    let said = events.last().context("the client said nothing")?.to_string();
+    let said = Value::from(events).to_string();
     ensure!(
         said.contains(&format!("{}.0+hierophant", network.line.as_str())),
         "the version: {said}"
@@ -121,14 +121,15 @@ async fn coordinator_killed(network: &mut Network) -> Result<String> {
     let conversation = asks.start()?;
     network.wait_until_proving().await?;
     network.cluster.kill9_coordinator();
-    let cut = conversation.fail().await?;
+    let cut = conversation.refused().await?;
     network.cluster.start_coordinator().await;
     network.cluster.wait_until_ready(Duration::from_secs(30)).await;
     let seconds = proved(&asks.run().await?)?;
     let attempts = attempts(&network.newest_request().await?);
     ensure!(attempts == 1, "one attempt was to be made, not {attempts}");
+    let code = &cut["code"];
     Ok(format!(
-        "cut with {cut:?}; asked again, verified after {seconds:.1} s, one attempt"
+        "cut with {code}; asked again, verified after {seconds:.1} s, one attempt"
     ))
 }
 
@@ -158,9 +159,8 @@ async fn bad_payloads(network: &mut Network) -> Result<String> {
             "--payload",
             &file.to_string_lossy(),
         ];
-        let events = network.client(&arguments).run().await?;
-        let said = events.last().context("the client said nothing")?;
-        ensure!(said["code"] == "InvalidArgument", "{name}: {said}");
+        let said = network.client(&arguments).start()?.refused().await?;
+        ensure!(said["code"] == "INVALID_ARGUMENT", "{name}: {said}");
     }
     network.proof(&network.url(), Wish::Quick).await?;
     Ok("garbage, empty, truncated, trailing, another kind: INVALID_ARGUMENT; the next proof verifies".to_owned())
@@ -272,7 +272,17 @@ impl Listening {
         let port = address.port().to_string();
         let arguments = ["miden", "serve", "--localhost", "--kind", wish.kind(), "--port", &port];
         launch.arguments = arguments.iter().map(Into::into).collect();
-        let more = ["--line", network.line.as_str(), "--prover", &prover, "--timeout", "10m"];
+        let line = network.line.as_str();
+        let more = [
+            "--line",
+            line,
+            "--prover",
+            &prover,
+            "--timeout",
+            "10m",
+            "--http-port",
+            "0",
+        ];
         launch.arguments.extend(more.iter().map(Into::into));
         let process = Process::start(&launch);
         let url = format!("http://{address}");

@@ -26,6 +26,14 @@ pub(super) const SOON: Duration = Duration::from_mins(4);
 /// The key of `sp1-client`.
 const CLIENT_KEY: u8 = 1;
 
+/// A copy of this program in a folder. A build that runs meanwhile, one of this very program's too, replaces the file that it was
+/// started from.
+fn own_program(folder: &Path) -> Result<PathBuf> {
+    let copy = folder.join("xtask");
+    std::fs::copy("/proc/self/exe", &copy).context("this program cannot be copied")?;
+    Ok(copy)
+}
+
 #[derive(Debug)]
 pub(super) struct Stock {
     pub(super) cluster: Cluster,
@@ -41,8 +49,8 @@ impl Stock {
     pub(super) async fn start(env: &Env, folder: &Path, ledger: &Ledger) -> Result<Self> {
         let mut cluster = Cluster::start(with_light(env, Setup::default())).await;
         let mut replay = Table::new();
-        let own = std::env::current_exe()?.to_string_lossy().into_owned();
-        replay.insert("executable".to_owned(), own.into());
+        let own = own_program(cluster.folder())?;
+        replay.insert("executable".to_owned(), own.to_string_lossy().into_owned().into());
         let arguments = ["e2e", "sp1", "--replay-prover", &folder.to_string_lossy()]
             .map(toml::Value::from)
             .to_vec();
@@ -53,7 +61,12 @@ impl Stock {
                 ("slots", SLOTS.into()),
             ])
             .await;
-        cluster.wait_for_workers(1, Duration::from_mins(1)).await;
+        try_wait_until("the prover that gives the recorded proofs", SOON, async || {
+            let page = cluster.json("/contemplants").await?;
+            let offers = page["workers"][0]["capabilities"].as_array().map_or(0, Vec::len);
+            if offers > 0 { Ok(()) } else { Err(page.to_string()) }
+        })
+        .await?;
         Ok(Self {
             cluster,
             ledger: ledger.clone(),
