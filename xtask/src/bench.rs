@@ -14,10 +14,14 @@ const PACKAGES: [&str; 4] = ["hierophant", "contemplant", "prover-mock", "hierop
 /// The guest of `real-proof`.
 const GUEST: &str = "guests/sp1/elf/fibonacci.elf";
 
+/// The Miden prover of the benchmarks.
+const MIDEN: &str = "miden-0-15";
+
 /// What `bench` can be told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// One benchmark alone: machine, core, contemplant, door, handover, polls, transfer or real-proof. May be repeated.
+    /// One benchmark alone: machine, core, contemplant, door, handover, polls, transfer, real-proof, miden-door,
+    /// miden-remote, miden-capacity, miden-status or miden-pair. May be repeated.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// For how long each rate is measured, in seconds.
@@ -45,5 +49,11 @@ pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
         .arg("--sp1")
         .arg(env.target(&Workspace::Prover("sp1".to_owned())).join("release"));
     bench.arg("--elf").arg(env.root().join(GUEST));
+    bench
+        .arg("--miden")
+        .arg(env.target(&Workspace::Prover(MIDEN.to_owned())).join("release"));
+    bench
+        .arg("--miden-upstream")
+        .arg(env.tools().join("bin/miden-remote-prover"));
     process::run(&mut bench)
 }
