@@ -12,6 +12,7 @@ mod handover;
 mod host;
 mod machine;
 mod made_up;
+mod miden;
 mod polls;
 mod process;
 mod real_proof;
@@ -54,7 +55,7 @@ struct Options {
     /// One benchmark alone; all of them otherwise. May be repeated.
     #[arg(long, value_enum)]
     only: Vec<Bench>,
-    /// Where generated databases are kept for the next run.
+    /// Where generated databases and recorded proofs are kept for the next run.
     #[arg(long, value_name = "FOLDER")]
     cache: Option<PathBuf>,
     /// The SP1 prover's release folder, for `real-proof`.
@@ -63,6 +64,12 @@ struct Options {
     /// A guest program for `real-proof`.
     #[arg(long, value_name = "FILE")]
     elf: Option<PathBuf>,
+    /// The release folder of the Miden prover of line 0.15, with its client.
+    #[arg(long, value_name = "FOLDER")]
+    miden: Option<PathBuf>,
+    /// Upstream's Miden worker 0.15.2, for `miden-pair`.
+    #[arg(long, value_name = "PROGRAM")]
+    miden_upstream: Option<PathBuf>,
     /// Filter of the coordinator's log, which is written to a file.
     #[arg(long, default_value = "info")]
     log: String,
@@ -89,11 +96,21 @@ enum Bench {
     Transfer,
     /// What the network adds to a real proof.
     RealProof,
+    /// The Miden door with a worker that answers at once.
+    MidenDoor,
+    /// The same through a remote prover.
+    MidenRemote,
+    /// 64 callers on 8 workers, and callers who leave.
+    MidenCapacity,
+    /// Status and health while every core proves.
+    MidenStatus,
+    /// Real proofs, ours against upstream's worker.
+    MidenPair,
 }
 
 impl Bench {
     /// All, in the order in which they run.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 13] = [
         Self::Machine,
         Self::Core,
         Self::Contemplant,
@@ -102,6 +119,11 @@ impl Bench {
         Self::Polls,
         Self::Transfer,
         Self::RealProof,
+        Self::MidenDoor,
+        Self::MidenRemote,
+        Self::MidenCapacity,
+        Self::MidenStatus,
+        Self::MidenPair,
     ];
 }
 
@@ -167,6 +189,8 @@ fn all(options: &Options) -> Result<()> {
             ("--cache", &options.cache),
             ("--sp1", &options.sp1),
             ("--elf", &options.elf),
+            ("--miden", &options.miden),
+            ("--miden-upstream", &options.miden_upstream),
         ] {
             if let Some(value) = value {
                 command.arg(flag).arg(value);
@@ -194,6 +218,11 @@ async fn one(bench: Bench, options: &Options) -> Result<()> {
         Bench::Polls => polls::run(options).await,
         Bench::Transfer => transfer::run(options).await,
         Bench::RealProof => real_proof::run(options).await,
+        Bench::MidenDoor => miden::dialled(options).await,
+        Bench::MidenRemote => miden::remote(options).await,
+        Bench::MidenCapacity => miden::capacity(options).await,
+        Bench::MidenStatus => miden::statuses(options).await,
+        Bench::MidenPair => miden::pair(options).await,
     }
 }
 
