@@ -52,7 +52,16 @@ pub(crate) async fn answer(door: &Door, call: &ProveCall) -> Result<Answer, Refu
                 proof.ok_or_else(|| Refusal::Failed("the result has no proof".to_owned())),
             ))
         }
-        Some(_) | None => make(door, call, requester, latest.map(|request| request.id)).await,
+        Some(_) | None => {
+            let (door, call, after) = (door.clone(), call.clone(), latest.map(|request| request.id));
+            // A task of its own: whoever leaves now must not leave a request behind that nobody keeps.
+            let made = tokio::spawn(async move { make(&door, &call, requester, after).await });
+            made.await.unwrap_or_else(|_| {
+                Err(Refusal::Unavailable(
+                    "the request could not be made; send it again".to_owned(),
+                ))
+            })
+        }
     }
 }
 

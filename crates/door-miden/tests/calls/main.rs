@@ -117,6 +117,34 @@ async fn a_queued_call_leaves_with_its_caller_and_costs_no_proving() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_leaves_while_its_request_is_made_leaves_none_behind() {
+    let network = Network::start(patient()).await;
+    for moment in 0..60 {
+        let call = network.call(&format!("left at {moment}"));
+        // Each at another moment of looking, storing and accepting.
+        tokio::time::sleep(Duration::from_micros(100 * moment)).await;
+        call.abort();
+    }
+    network
+        .until_requests("none is open", |requests| {
+            requests
+                .iter()
+                .all(|request| request.state != RequestState::Open)
+                .then_some(())
+        })
+        .await;
+    let mut worker = Worker::join(&network, 1).await;
+    let call = network.call("stayed");
+    let task = worker.lease().await;
+    worker.prove(&task).await;
+    assert_eq!(
+        call.await.unwrap(),
+        Ok(proof("stayed")),
+        "the only lease is of the one who stayed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_proof_is_stopped_after_the_grace() {
     let network = Network::start(DoorSettings {
         grace: SOON,

@@ -254,7 +254,9 @@ async fn slots_are_tasks_at_once() {
     .await;
     assert_eq!(fake.calls(), 3);
     // Which of them the prover takes first is its own affair.
-    requests.iter().for_each(|_| fake.let_go());
+    for _ in &requests {
+        fake.let_go();
+    }
     for (request, witness) in requests {
         network.proved(request, &witness).await;
     }
