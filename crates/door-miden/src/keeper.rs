@@ -3,7 +3,10 @@
 //! Invariants: it ends with its request, or with the process; an orderly stop gives nothing up. Not here: the decisions
 //! (`life`).
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hierophant_core::{CoreError, ports::Clients};
 use hierophant_domain::{RequestId, RequestState, Requester};
@@ -19,7 +22,9 @@ use crate::{
 };
 
 /// How long a store that is away is left alone.
-const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long a lost wake-up can go unnoticed.
+const SLOW_LOOK: Duration = Duration::from_secs(5);
 
 /// What a keeper stands on.
 #[derive(Clone, Debug)]
@@ -68,7 +73,7 @@ impl Keeping {
             let waiting = *callers.borrow_and_update();
             let wait_until = match self.look(&mut kept, waiting, &mut given_up).await {
                 Ok(Look::Ended(ended)) => return ended,
-                Ok(Look::WaitUntil(when)) => when,
+                Ok(Look::WaitUntil(when)) => when.min(Instant::now() + SLOW_LOOK),
                 Err(error) => {
                     tracing::warn!(request.id = %kept.id, %error, "a request cannot be followed now");
                     Instant::now() + AGAIN_AFTER
