@@ -35,7 +35,8 @@ fn stages(env: &Env, args: &Args) -> Vec<Stage<'static>> {
     stages.push(Stage::new("e2e miden --line 0.18", other_line, e2e::miden_0_18));
     let browser = e2e::no_browser().map_or(When::Always, |why| When::Skip(why.to_owned()));
     stages.push(Stage::new("e2e miden-web", browser, e2e::miden_web));
-    stages.push(Stage::always("e2e metrics", e2e::metrics));
+    let prometheus = e2e::no_prometheus(env).map_or(When::Always, |why| When::Skip(why.to_owned()));
+    stages.push(Stage::new("e2e metrics", prometheus, e2e::metrics));
     stages
 }
 

@@ -58,6 +58,11 @@ pub(crate) fn sp1_all(env: &Env) -> Result<crate::stage::Tally> {
     sp1::all(env)
 }
 
+/// Why `e2e metrics` cannot be run here, if so.
+pub(crate) fn no_prometheus(env: &Env) -> Option<&'static str> {
+    metrics::unavailable(env)
+}
+
 /// Every query of the dashboard.
 pub(crate) fn metrics(env: &Env) -> Result<crate::stage::Tally> {
     metrics::run(env)
