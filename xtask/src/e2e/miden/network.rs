@@ -111,6 +111,31 @@ impl Network {
         self.client(&arguments).with(&["--timeout", CLIENT_TIMEOUT])
     }
 
+    /// A client that sends a transaction's witness to the door as it is, and keeps the answer.
+    pub(super) fn sends(&self, witness: &Path) -> Client {
+        let (url, witness, answer) = (self.url(), witness.to_string_lossy(), self.answer());
+        let arguments = ["raw", "--url", &url, "--kind", "0", "--payload", &witness];
+        let client = self.client(&arguments);
+        client.with(&["--timeout", CLIENT_TIMEOUT, "--out", &answer.to_string_lossy()])
+    }
+
+    /// Has the client verify the last answer to [`Self::sends`].
+    pub(super) async fn verifies(&self, witness: &Path) -> Result<()> {
+        let (witness, answer) = (witness.to_string_lossy(), self.answer());
+        let arguments = ["verify", "--witness", &witness, "--proof", &answer.to_string_lossy()];
+        self.client(&arguments).run().await.map(drop)
+    }
+
+    fn answer(&self) -> PathBuf {
+        self.cluster.folder().join("answer.proof")
+    }
+
+    /// How many requests there are, up to a page of them.
+    pub(super) async fn requests(&self) -> Result<usize> {
+        let page = self.json("/requests?limit=100").await?;
+        Ok(page["requests"].as_array().map_or(0, Vec::len))
+    }
+
     /// Asks there for a new proof of this kind; returns the seconds that it took, by the client's clock.
     pub(super) async fn proof(&mut self, url: &str, wish: Wish) -> Result<f64> {
         let witness = self.witness(wish).await?;
