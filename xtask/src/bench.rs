@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::env::{Env, Workspace};
-use crate::process;
+use crate::{builds, process};
 
 /// The packages whose programs are measured, and the one that measures.
 const PACKAGES: [&str; 4] = ["hierophant", "contemplant", "prover-mock", "hierophant-bench"];
@@ -33,12 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(env: &Env, args: &Args) -> Result<()> {
-    let mut build = env.cargo(&Workspace::Main)?;
-    build.args(["build", "--locked", "--release"]);
-    for package in PACKAGES {
-        build.args(["--package", package]);
-    }
-    process::run(&mut build)?;
+    builds::packages(env, &PACKAGES, &["--release"])?;
     let mut bench = Command::new(env.target(&Workspace::Main).join("release/hierophant-bench"));
     bench.args(["--seconds", &args.seconds.to_string(), "--log", &args.log]);
     for name in &args.only {

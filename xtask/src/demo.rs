@@ -12,11 +12,7 @@ use std::{process::Command, sync::mpsc, thread};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use crate::{
-    e2e::MidenLine,
-    env::{Env, Workspace},
-    process,
-};
+use crate::{builds, e2e::MidenLine, env::Env, process};
 
 /// What `demo` can be told.
 #[derive(Debug, clap::Args)]
@@ -68,15 +64,7 @@ fn step(words: &str) {
 
 fn build_programs(env: &Env) -> Result<()> {
     step("Building the coordinator and the worker");
-    let programs = [
-        "build",
-        "--locked",
-        "--package",
-        "hierophant",
-        "--package",
-        "contemplant",
-    ];
-    process::run(env.cargo(&Workspace::Main)?.args(programs))
+    builds::programs(env)
 }
 
 /// Runs a client beside a bar of progress. It must end well, and have said `event`.

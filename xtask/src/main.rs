@@ -4,7 +4,7 @@
 //! add one line to [`Routine`] and one to [`Routine::run`].
 
 mod bench;
-mod build_prover;
+mod builds;
 mod ci;
 mod demo;
 mod docs;
@@ -54,7 +54,7 @@ enum Routine {
     /// Write the pages and example files that are generated from the programs.
     Docs(docs::Args),
     /// Build a prover's workspace in release mode into the cache.
-    BuildProver(build_prover::Args),
+    BuildProver(builds::Args),
     /// Hold any prover executable against the prover protocol.
     ProverConformance(prover_conformance::Args),
     /// Measure the programs as they are run, beside what the machine itself can do.
@@ -73,7 +73,7 @@ impl Routine {
             Self::E2e(args) => e2e::run(env, args),
             Self::Guests(args) => guests::run(env, args),
             Self::Docs(args) => docs::run(env, args),
-            Self::BuildProver(args) => build_prover::run(env, args),
+            Self::BuildProver(args) => builds::run(env, args),
             Self::ProverConformance(args) => prover_conformance::run(args),
             Self::Bench(args) => bench::run(env, args),
             Self::Ci(args) => ci::run(env, args),

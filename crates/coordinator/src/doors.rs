@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroU32};
 use anyhow::Context as _;
 use hierophant_config::settings::{
     hierophant::{Settings, Sp1Mode},
-    miden::MidenListener,
+    miden::{MidenKind, MidenLine, MidenListener},
 };
 use hierophant_domain::Name;
 use hierophant_door_miden as door_miden;
@@ -56,15 +56,16 @@ pub(crate) fn miden_listener(
     settings: &Settings,
     listener: &MidenListener,
 ) -> anyhow::Result<(SocketAddr, ServerSettings)> {
-    let lines: Vec<Line> = parsed(listener.lines.iter().map(|line| line.as_str()))?;
-    let kinds: Vec<Kind> = parsed(listener.kinds.iter().map(|kind| kind.as_str()))?;
-    let of = |generation| lines.iter().copied().find(|line| line.generation() == generation);
+    let of = |generation| {
+        let mut lines = listener.lines.iter().copied().map(miden_line);
+        lines.find(|line| line.generation() == generation)
+    };
     let networks = settings.miden.trusted_proxies.iter().map(|text| parse_network(text));
     let networks = networks.collect::<Result<_, _>>().map_err(anyhow::Error::msg);
     let served = ServerSettings {
         generation_b: of(Generation::B),
         generation_c: of(Generation::C),
-        kinds: kinds.into_iter().collect(),
+        kinds: listener.kinds.iter().copied().map(miden_kind).collect(),
         max_message_bytes: usize::try_from(settings.miden.max_message.bytes())?,
         rate: NonZeroU32::new(settings.miden.calls_per_second).map(|per_second| RateLimit { per_second }),
         trusted_proxies: networks.context("miden.trusted_proxies")?,
@@ -76,6 +77,18 @@ pub(crate) fn miden_listener(
     ))
 }
 
-fn parsed<'a, T: std::str::FromStr<Err = String>>(words: impl Iterator<Item = &'a str>) -> anyhow::Result<Vec<T>> {
-    words.map(|word| word.parse().map_err(anyhow::Error::msg)).collect()
+/// A line of Miden's protocol, from the operator's settings.
+pub(crate) fn miden_line(line: MidenLine) -> Line {
+    match line {
+        MidenLine::V0_15 => Line::V0_15,
+        MidenLine::V0_18 => Line::V0_18,
+    }
+}
+
+fn miden_kind(kind: MidenKind) -> Kind {
+    match kind {
+        MidenKind::Transaction => Kind::Transaction,
+        MidenKind::Batch => Kind::Batch,
+        MidenKind::Block => Kind::Block,
+    }
 }

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::doors;
+
 /// Where the commands find the coordinator, unless HIEROPHANT_URL says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:9010";
 /// How long the coordinator may take to answer a command.
@@ -47,9 +49,8 @@ fn configured(settings: &Settings) -> anyhow::Result<Vec<(Address, Options)>> {
             found.iter().all(|(known, _)| *known != address),
             "two [[remote_provers]] tables name {address}: remove one"
         );
-        let line = table.line.as_str().parse::<Line>().map_err(anyhow::Error::msg)?;
         let options = Options {
-            line,
+            line: doors::miden_line(table.line),
             slots: table.slots,
         };
         found.push((address, options));

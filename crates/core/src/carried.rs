@@ -25,16 +25,10 @@ impl Core {
         let stored = self.0.blobs.put_bytes(id, Durability::Durable, content).await;
         let stored = stored.map_err(unusable)?;
         let row = ArtifactRow {
-            id,
-            owner,
-            role,
-            visibility,
-            rebuildable: false,
-            sealing_key: None,
             state: ArtifactState::Complete,
             size: stored.size,
             sha256: Some(stored.sha256),
-            created_at: self.now(),
+            ..ArtifactRow::announced(id, owner, role, visibility, self.now())
         };
         if let Err(error) = self.0.store.create_artifact(row).await {
             self.0.blobs.delete(id).await.map_err(unusable)?;

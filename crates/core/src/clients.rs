@@ -11,7 +11,7 @@ use hierophant_domain::{
     request::{Execution, INPUTS_MAX, KEY_MAX_BYTES, RequestEvent},
 };
 use hierophant_scheduler::why_waiting;
-use hierophant_store::{Accepted, ArtifactRow, ArtifactState, NewRequest, ProgramRow, RequestFilter, RequestStatus};
+use hierophant_store::{Accepted, ArtifactRow, NewRequest, ProgramRow, RequestFilter, RequestStatus};
 use uuid::Uuid;
 
 use crate::{
@@ -40,21 +40,8 @@ impl Clients for Core {
 
     async fn create_artifact(&self, owner: Requester, role: Name, private: bool) -> Result<CreatedArtifact> {
         let id = ArtifactId(Uuid::now_v7());
-        self.0
-            .store
-            .create_artifact(ArtifactRow {
-                id,
-                owner: Some(owner),
-                role,
-                visibility: visibility(private),
-                rebuildable: false,
-                sealing_key: None,
-                state: ArtifactState::Announced,
-                size: 0,
-                sha256: None,
-                created_at: Core::now(self),
-            })
-            .await?;
+        let row = ArtifactRow::announced(id, Some(owner), role, visibility(private), Core::now(self));
+        self.0.store.create_artifact(row).await?;
         Ok(CreatedArtifact {
             id,
             put_url: self.put_url(id),

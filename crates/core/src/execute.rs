@@ -153,18 +153,12 @@ async fn run_once(
     limits: Limits,
     fresh: bool,
 ) -> std::result::Result<ExecutionReport, CheckError> {
-    let mut inputs = Vec::with_capacity(request.inputs.len() + 1);
+    let mut inputs = staging::inputs(core, request).await?;
     if let Some(program) = &request.program {
         let blob = BlobRef::Artifact(program.artifact);
         inputs.push(CheckInput {
             name: Name::literal("program"),
             source: staging::stage(core, &blob).await?,
-        });
-    }
-    for input in &request.inputs {
-        inputs.push(CheckInput {
-            name: input.name.clone(),
-            source: staging::stage(core, &input.blob).await?,
         });
     }
     core.0

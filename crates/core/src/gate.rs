@@ -105,18 +105,7 @@ impl Core {
             }
             return Err(Denied::Forbidden("this id is taken; mint another one".to_owned()));
         }
-        let row = ArtifactRow {
-            id,
-            owner: None,
-            role: output,
-            visibility: Visibility::Signed,
-            rebuildable: false,
-            sealing_key: None,
-            state: ArtifactState::Announced,
-            size: 0,
-            sha256: None,
-            created_at: self.now(),
-        };
+        let row = ArtifactRow::announced(id, None, output, Visibility::Signed, self.now());
         self.0.store.create_artifact(row.clone()).await.map_err(denied)?;
         Ok(row)
     }

@@ -1,11 +1,11 @@
 //! Brings blobs to where a check can read them.
 
 use hierophant_artifacts::blobs::BlobError;
-use hierophant_domain::BlobRef;
+use hierophant_domain::{BlobRef, Request};
 
 use crate::{
     lost,
-    ports::{CheckError, CheckSource},
+    ports::{CheckError, CheckInput, CheckSource},
     service::Core,
 };
 
@@ -19,4 +19,16 @@ pub(crate) async fn stage(core: &Core, blob: &BlobRef) -> Result<CheckSource, Ch
             Err(error) => Err(CheckError::Unavailable(error.to_string())),
         },
     }
+}
+
+/// The inputs of a request, as a check reads them.
+pub(crate) async fn inputs(core: &Core, request: &Request) -> Result<Vec<CheckInput>, CheckError> {
+    let mut staged = Vec::with_capacity(request.inputs.len());
+    for input in &request.inputs {
+        staged.push(CheckInput {
+            name: input.name.clone(),
+            source: stage(core, &input.blob).await?,
+        });
+    }
+    Ok(staged)
 }

@@ -104,12 +104,7 @@ async fn verify(core: &Core, work: &VerificationWork) -> std::result::Result<Ver
         inputs.push(program_input(core, request, program).await?);
     }
     // Where a program's run is all that a proof shows, they are not read; staging them costs a look.
-    for input in &request.inputs {
-        inputs.push(CheckInput {
-            name: input.name.clone(),
-            source: staging::stage(core, &input.blob).await?,
-        });
-    }
+    inputs.extend(staging::inputs(core, request).await?);
     let (binding, expected) = held_against(request);
     let job = VerifyJob {
         system: request.system.clone(),

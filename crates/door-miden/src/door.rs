@@ -11,7 +11,7 @@ use hierophant_core::{
 use hierophant_domain::{Name, Request, RequestId, RequestState};
 use hierophant_miden_api::{Kind, Line, ProveCall, Proving, Refusal, WorkerStatus};
 use hierophant_store::{PAGE_MAX, RequestFilter};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     calls::{Calls, Waiting},
@@ -58,12 +58,18 @@ impl Door {
                 calls: Arc::new(Calls::default()),
                 settings: Arc::new(settings),
                 stop,
+                tasks: TaskTracker::new(),
             },
             operators,
             attached,
         };
         door.take_over().await?;
         Ok(door)
+    }
+
+    /// How many requests are being made or kept now; none of them is without a caller for longer than the grace.
+    pub fn in_hand(&self) -> usize {
+        self.keeping.tasks.len()
     }
 
     /// Waits for a request, with the keeper that it has or a new one.

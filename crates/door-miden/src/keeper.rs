@@ -8,10 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hierophant_core::{CoreError, ports::Clients};
-use hierophant_domain::{RequestId, RequestState, Requester};
+use hierophant_core::{
+    CoreError,
+    ports::{Clients, Stage},
+};
+use hierophant_domain::{RequestId, Requester};
 use hierophant_miden_api::{Kind, Line, Refusal};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     calls::{Calls, QueuePlace, Watched},
@@ -33,6 +36,8 @@ pub(crate) struct Keeping {
     pub(crate) calls: Arc<Calls>,
     pub(crate) settings: Arc<DoorSettings>,
     pub(crate) stop: CancellationToken,
+    /// What outlives the call that began it: requests that are being made, and the keepers.
+    pub(crate) tasks: TaskTracker,
 }
 
 /// The request that is kept.
@@ -51,7 +56,7 @@ impl Keeping {
     /// Keeps a request until it has ended, in a task of its own.
     pub(crate) fn keep(&self, kept: Kept, watched: Arc<Watched>) {
         let keeping = self.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let id = kept.id;
             let told = tokio::select! {
                 () = keeping.stop.cancelled() => Err(Refusal::Unavailable(
@@ -90,16 +95,10 @@ impl Keeping {
 
     /// Looks once and does what is due.
     async fn look(&self, kept: &mut Kept, callers: usize, given_up: &mut Option<GivenUp>) -> Result<Look, CoreError> {
-        let stage = self.clients.stage(kept.id).await?;
-        let status = self.clients.status(kept.id).await?;
-        let (Some(stage), Some(status)) = (stage, status) else {
-            return Ok(Look::Ended(Err(Refusal::Unavailable(
-                "the request is gone; send the witness again".to_owned(),
-            ))));
+        let stage = match self.clients.stage(kept.id).await? {
+            Some(stage @ (Stage::Queued | Stage::Proving(_) | Stage::Checking(_))) => stage,
+            Some(Stage::Ended) | None => return self.ended(kept.id, *given_up).await,
         };
-        if status.state != RequestState::Open {
-            return Ok(Look::Ended(ending::of_request(&status, *given_up)));
-        }
         let now = Instant::now();
         if let Some(waited) = kept.life.at(stage, now) {
             metric::left_queue(kept.line, kept.kind, waited);
@@ -112,13 +111,22 @@ impl Keeping {
                 *given_up = Some(why);
                 tracing::info!(request.id = %kept.id, ?why, "a request is given up");
                 self.clients.cancel(kept.id, kept.requester.clone()).await?;
-                let status = self.clients.status(kept.id).await?;
-                let ended = status.filter(|status| status.state != RequestState::Open);
-                Ok(ended.map_or(Look::WaitUntil(now + AGAIN_AFTER), |status| {
-                    Look::Ended(ending::of_request(&status, *given_up))
-                }))
+                self.ended(kept.id, *given_up).await
             }
         }
+    }
+
+    /// How a request ended that is not open any more.
+    async fn ended(&self, id: RequestId, given_up: Option<GivenUp>) -> Result<Look, CoreError> {
+        let status = self.clients.status(id).await?;
+        Ok(Look::Ended(status.map_or_else(
+            || {
+                Err(Refusal::Unavailable(
+                    "the request is gone; send the witness again".to_owned(),
+                ))
+            },
+            |status| ending::of_request(&status, given_up),
+        )))
     }
 
     /// Holds a place in the queue exactly while the request is in it; one that comes back always finds room.

@@ -9,7 +9,6 @@ use hierophant_domain::{
 };
 use hierophant_miden_api::{ProveCall, Refusal};
 use hierophant_store::RequestFilter;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     calls::{QueuePlace, Waiting},
@@ -30,7 +29,7 @@ pub(crate) enum Answer {
 
 /// Finds or makes the request that answers a call.
 pub(crate) async fn answer(door: &Door, call: &ProveCall) -> Result<Answer, Refusal> {
-    let requester = requester(call);
+    let requester = requester(call).await;
     let latest = latest(door, &requester).await?;
     match &latest {
         Some(request) if request.state == RequestState::Open => {
@@ -53,9 +52,10 @@ pub(crate) async fn answer(door: &Door, call: &ProveCall) -> Result<Answer, Refu
             ))
         }
         Some(_) | None => {
-            let (door, call, after) = (door.clone(), call.clone(), latest.map(|request| request.id));
+            let (tasks, after) = (door.keeping.tasks.clone(), latest.map(|request| request.id));
+            let (door, call) = (door.clone(), call.clone());
             // A task of its own: whoever leaves now must not leave a request behind that nobody keeps.
-            let made = tokio::spawn(async move { make(&door, &call, requester, after).await });
+            let made = tasks.spawn(async move { make(&door, &call, requester, after).await });
             made.await.unwrap_or_else(|_| {
                 Err(Refusal::Unavailable(
                     "the request could not be made; send it again".to_owned(),
@@ -66,16 +66,10 @@ pub(crate) async fn answer(door: &Door, call: &ProveCall) -> Result<Answer, Refu
 }
 
 /// A witness is known by its bytes: whoever has it may have its proof. No two kinds or lines share a name.
-fn requester(call: &ProveCall) -> Requester {
-    let mut hasher = Sha256::new();
-    hasher.update(call.line.system());
-    hasher.update([0]);
-    hasher.update(call.kind.as_str());
-    hasher.update([0]);
-    hasher.update(&call.witness);
+async fn requester(call: &ProveCall) -> Requester {
     Requester {
         door: Name::literal(DOOR),
-        principal: hasher.finalize().to_vec(),
+        principal: call.digest().await.to_vec(),
     }
 }
 

@@ -4,12 +4,15 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
 use crate::{Kind, Line};
 
 /// Longest text of a refusal on the wire, in bytes: it travels in a header, of which clients take 16 KiB.
 const TEXT_MAX: usize = 2 << 10;
+/// Witnesses up to this size are hashed where they arrive (a quarter of a millisecond), larger ones beside the runtime.
+const HASHED_AT_ONCE_BYTES: usize = 256 << 10;
 
 /// Whoever makes proofs for the services.
 #[async_trait]
@@ -38,6 +41,27 @@ pub struct ProveCall {
     pub witness: Bytes,
     /// Who calls.
     pub caller: Caller,
+}
+
+impl ProveCall {
+    /// Names what is asked: SHA-256 over line, kind and witness. Two calls of one name may have one proof.
+    ///
+    /// # Panics
+    /// Only where the runtime is being shut down under a large witness.
+    pub async fn digest(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.line.system());
+        hasher.update([0]);
+        hasher.update(self.kind.as_str());
+        hasher.update([0]);
+        let witness = self.witness.clone();
+        let hash = move || hasher.chain_update(witness).finalize().into();
+        if self.witness.len() <= HASHED_AT_ONCE_BYTES {
+            return hash();
+        }
+        let hashed = tokio::task::spawn_blocking(hash).await;
+        hashed.expect("hashing does not panic and is not cancelled")
+    }
 }
 
 /// What is known of a caller.

@@ -13,7 +13,6 @@ use std::{
 
 use bytes::Bytes;
 use hierophant_miden_api::{Kind, ProveCall, Refusal};
-use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -24,9 +23,6 @@ use crate::{
     queue::{Asked, Full, Id, Left, Limits, Queue},
     telemetry,
 };
-
-/// Witnesses up to this size are hashed where they arrive (a quarter of a millisecond), larger ones beside the runtime.
-const HASHED_AT_ONCE_BYTES: usize = 256 << 10;
 
 /// What a caller gets.
 pub(crate) type Answer = Result<Bytes, Refusal>;
@@ -98,7 +94,7 @@ impl Desk {
     /// A caller's whole call. Dropped when the caller goes.
     pub(crate) async fn prove(&self, call: ProveCall) -> Answer {
         let deadline = Instant::now() + self.timeout;
-        let digest = digest(call.witness.clone()).await;
+        let digest = call.digest().await;
         let (mut place, mut answer) = self.take_place((call.kind, digest), call)?;
         let answered = answer.wait_for(Option::is_some);
         match tokio::time::timeout_at(deadline, answered).await {
@@ -324,14 +320,4 @@ pub(crate) fn timed_out(timeout: Duration) -> Refusal {
 
 fn gone() -> Refusal {
     Refusal::Unavailable("this worker is shutting down; ask another, or ask again later".into())
-}
-
-async fn digest(witness: Bytes) -> [u8; 32] {
-    let hash = |witness: Bytes| Sha256::digest(&witness).into();
-    if witness.len() <= HASHED_AT_ONCE_BYTES {
-        return hash(witness);
-    }
-    tokio::task::spawn_blocking(move || hash(witness))
-        .await
-        .expect("hashing does not panic and is not cancelled")
 }

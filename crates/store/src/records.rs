@@ -341,3 +341,27 @@ pub struct ArtifactRow {
     /// When it was announced.
     pub created_at: Timestamp,
 }
+
+impl ArtifactRow {
+    /// A blob that may now be uploaded: synced where it is stored, and sealed with no key.
+    pub fn announced(
+        id: ArtifactId,
+        owner: Option<Requester>,
+        role: Name,
+        visibility: Visibility,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            owner,
+            role,
+            visibility,
+            rebuildable: false,
+            sealing_key: None,
+            state: ArtifactState::Announced,
+            size: 0,
+            sha256: None,
+            created_at,
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::{
     network::{Network, Purpose},
     step,
 };
-use crate::{build_prover, env::Env, process};
+use crate::{builds, env::Env, process};
 
 pub(super) fn run(env: &Env, args: &Miden, folder: &Path) -> Result<()> {
     let line = args.line;
@@ -19,7 +19,7 @@ pub(super) fn run(env: &Env, args: &Miden, folder: &Path) -> Result<()> {
         "Building the prover of Miden {} and a client on the published crates (7 to 20 minutes the first time)",
         line.as_str()
     ));
-    build_prover::build(env, line.prover())?;
+    builds::prover(env, line.prover())?;
     let purpose = Purpose {
         system: line.system(),
         prover: line.prover(),

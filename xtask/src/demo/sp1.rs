@@ -11,14 +11,14 @@ use super::{
     step,
 };
 use crate::{
-    build_prover,
+    builds,
     env::{Env, Workspace},
 };
 
 pub(super) fn run(env: &Env, args: &Sp1, folder: &Path) -> Result<()> {
     build_programs(env)?;
     step("Building the SP1 prover and a client on the stock SDK (10 to 20 minutes the first time)");
-    build_prover::build(env, "sp1")?;
+    builds::prover(env, "sp1")?;
     let purpose = Purpose {
         system: "sp1",
         prover: "sp1",

@@ -13,12 +13,7 @@ use anyhow::{Result, ensure};
 
 pub(crate) use self::line::Line;
 use super::scenario::Report;
-use crate::{
-    build_prover,
-    env::{Env, Workspace},
-    process,
-    stage::Tally,
-};
+use crate::{builds, env::Env, process, stage::Tally};
 
 /// What `e2e miden` can be told.
 #[derive(Debug, clap::Args)]
@@ -63,16 +58,8 @@ fn scenarios(env: &Env, line: Line) -> Result<Tally> {
 
 /// Builds both programs, and the line's prover with its client.
 fn build(env: &Env, line: Line) -> Result<()> {
-    let programs = [
-        "build",
-        "--locked",
-        "--package",
-        "hierophant",
-        "--package",
-        "contemplant",
-    ];
-    process::run(env.cargo(&Workspace::Main)?.args(programs))?;
-    build_prover::build(env, line.prover()).map(drop)
+    builds::programs(env)?;
+    builds::prover(env, line.prover()).map(drop)
 }
 
 /// Runs scenarios until they end or an interrupt comes, and counts them.

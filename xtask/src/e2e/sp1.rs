@@ -12,12 +12,7 @@ use anyhow::{Result, ensure};
 
 use self::network::Network;
 use super::scenario::Report;
-use crate::{
-    build_prover,
-    env::{Env, Workspace},
-    process,
-    stage::Tally,
-};
+use crate::{builds, env::Env, process, stage::Tally};
 
 /// What `e2e sp1` can be told.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -88,15 +83,8 @@ pub(crate) fn core_only(env: &Env) -> Result<Tally> {
 }
 
 fn scenarios(env: &Env, core_only: bool) -> Result<Tally> {
-    process::run(env.cargo(&Workspace::Main)?.args([
-        "build",
-        "--locked",
-        "--package",
-        "hierophant",
-        "--package",
-        "contemplant",
-    ]))?;
-    build_prover::build(env, "sp1")?;
+    builds::programs(env)?;
+    builds::prover(env, "sp1")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -97,9 +97,7 @@ async fn a_thousand_callers_on_a_queue_of_ten() {
 async fn a_queued_call_leaves_with_its_caller_and_costs_no_proving() {
     let network = Network::start(DoorSettings { queue: 1, ..patient() }).await;
     let call = network.call("left");
-    network
-        .until_requests("it is accepted", |requests| (requests.len() == 1).then_some(()))
-        .await;
+    network.until_accepted().await;
     call.abort();
     network
         .until_requests("it is cancelled", all_are(RequestState::Cancelled))
@@ -124,15 +122,11 @@ async fn a_caller_who_leaves_while_its_request_is_made_leaves_none_behind() {
         // Each at another moment of looking, storing and accepting.
         tokio::time::sleep(Duration::from_micros(100 * moment)).await;
         call.abort();
+        let _ = call.await;
     }
-    network
-        .until_requests("none is open", |requests| {
-            requests
-                .iter()
-                .all(|request| request.state != RequestState::Open)
-                .then_some(())
-        })
-        .await;
+    eventually("nothing is in hand", async || (network.in_hand() == 0).then_some(())).await;
+    let is_open = |request: &Arc<Request>| request.state == RequestState::Open;
+    assert!(!network.requests().await.iter().any(is_open), "none is left behind");
     let mut worker = Worker::join(&network, 1).await;
     let call = network.call("stayed");
     let task = worker.lease().await;
@@ -179,9 +173,7 @@ async fn a_caller_who_comes_back_joins_the_running_proof() {
 async fn a_restart_keeps_what_is_open_for_its_callers() {
     let mut network = Network::start(patient()).await;
     let call = network.call("over a restart");
-    network
-        .until_requests("it is accepted", |requests| (requests.len() == 1).then_some(()))
-        .await;
+    network.until_accepted().await;
     network.stop();
     assert!(
         matches!(call.await.unwrap(), Err(Refusal::Unavailable(_))),
@@ -201,9 +193,7 @@ async fn a_restart_keeps_what_is_open_for_its_callers() {
 async fn what_nobody_comes_back_for_after_a_restart_is_given_up() {
     let mut network = Network::start(patient()).await;
     let call = network.call("over a restart");
-    network
-        .until_requests("it is accepted", |requests| (requests.len() == 1).then_some(()))
-        .await;
+    network.until_accepted().await;
     network.stop();
     assert!(call.await.unwrap().is_err());
     network.close().await;

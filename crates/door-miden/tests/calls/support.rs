@@ -133,6 +133,11 @@ impl Network {
         &self.live().core
     }
 
+    /// What the door makes and keeps.
+    pub(crate) fn in_hand(&self) -> usize {
+        self.live().door.in_hand()
+    }
+
     /// A call, as a task of its own: aborting it is what a caller's leaving is.
     pub(crate) fn call(&self, witness: &str) -> JoinHandle<Result<Bytes, Refusal>> {
         let (door, call) = (self.live().door.clone(), call(witness));
@@ -152,6 +157,12 @@ impl Network {
     /// Waits until the door's requests are as `wanted`.
     pub(crate) async fn until_requests<T>(&self, what: &str, wanted: impl Fn(&[Arc<Request>]) -> Option<T>) -> T {
         eventually(what, async || wanted(&self.requests().await)).await
+    }
+
+    /// Waits until a first request is accepted.
+    pub(crate) async fn until_accepted(&self) {
+        self.until_requests("it is accepted", |requests| (requests.len() == 1).then_some(()))
+            .await;
     }
 
     /// Files among the stored blobs.

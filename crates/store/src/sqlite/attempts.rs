@@ -100,12 +100,20 @@ pub(super) fn insert(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
             attempt.lease_until.0,
         ),
     )?;
-    batch.attempt_written(attempt);
+    batch.jobs.attempt_written(attempt);
+    batch.request_changed(attempt.request);
     Ok(())
 }
 
 /// Saves an attempt; its delivery is written once, by [`save_delivery`].
 pub(super) fn save(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
+    write(batch, attempt)?;
+    batch.request_changed(attempt.request);
+    Ok(())
+}
+
+/// Writes an attempt without a wake-up: one that merely holds for longer is no news.
+fn write(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
     batch.write_one(
         "UPDATE attempts SET state = ?4, lease_until = ?5, ended_at = ?6, reason = ?7 \
          WHERE request = ?1 AND task = ?2 AND id = ?3",
@@ -119,7 +127,7 @@ pub(super) fn save(batch: &mut Batch<'_>, attempt: &Attempt) -> Result<()> {
             &attempt.reason,
         ),
     )?;
-    batch.attempt_written(attempt);
+    batch.jobs.attempt_written(attempt);
     Ok(())
 }
 
@@ -148,7 +156,8 @@ fn save_delivery(batch: &mut Batch<'_>, attempt: &Attempt, delivery: &str) -> Re
             delivery,
         ),
     )?;
-    batch.attempt_written(attempt);
+    batch.jobs.attempt_written(attempt);
+    batch.request_changed(attempt.request);
     Ok(())
 }
 
@@ -243,8 +252,10 @@ fn renew(batch: &mut Batch<'_>, mut attempt: Attempt, beat: &Beat) -> Result<Fen
     let mut task = tasks::existing(batch, attempt.request, attempt.task)?;
     let (task_state, counted) = (task.task.state, task.task.attempts);
     let fence = job::beat(&mut task.task, &mut attempt, beat.running, beat.until);
-    if attempt.lease_until != until || attempt.state != state {
+    if attempt.state != state {
         save(batch, &attempt)?;
+    } else if attempt.lease_until != until {
+        write(batch, &attempt)?;
     }
     if task.task.attempts != counted {
         tasks::save(batch, task_state, &task)?;

@@ -6,9 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hierophant_domain::{
-    Attempt, Request, RequestId, TaskClass, TaskId, Timestamp, WorkerId, ids::LeaseToken, job::Effects,
-};
+use hierophant_domain::{Request, RequestId, TaskClass, TaskId, Timestamp, WorkerId, ids::LeaseToken, job::Effects};
 use rusqlite::{Connection, Params};
 
 use super::{
@@ -247,7 +245,7 @@ impl<'a> Batch<'a> {
         self.woken.delivered |= effects.delivered;
         self.woken.execution_wanted |= effects.execution_wanted;
         if effects.ended {
-            self.hint(Hint::RequestChanged(request));
+            self.request_changed(request);
         }
         for (worker, token, reason) in effects.revoked {
             self.revoked(worker, token, &reason);
@@ -282,10 +280,9 @@ impl<'a> Batch<'a> {
         });
     }
 
-    /// An attempt was written: how far its request is may be something else now.
-    pub(super) fn attempt_written(&mut self, attempt: &Attempt) {
-        self.jobs.attempt_written(attempt);
-        self.hint(Hint::RequestChanged(attempt.request));
+    /// Wakes whoever follows a request: how far it is may be something else now.
+    pub(super) fn request_changed(&mut self, request: RequestId) {
+        self.hint(Hint::RequestChanged(request));
     }
 
     /// A wake-up, to be sent after the commit.

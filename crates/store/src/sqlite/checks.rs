@@ -236,7 +236,7 @@ pub(super) fn settle_execution(batch: &mut Batch<'_>, claim: CheckClaim, verdict
     let ended = effects.ended;
     requests::save(batch, &before, request)?;
     if !ended {
-        batch.hint(crate::Hint::RequestChanged(claim.request));
+        batch.request_changed(claim.request);
     }
     batch.follow(claim.request, effects)?;
     Ok(true)

@@ -33,12 +33,7 @@ use self::{
     stock::Stock,
 };
 use super::network::Network;
-use crate::{
-    build_prover,
-    env::{Env, Workspace},
-    process,
-    stage::Tally,
-};
+use crate::{builds, env::Env, process, stage::Tally};
 
 /// How long processes may take to be gone at the end.
 const END_WITHIN: Duration = Duration::from_mins(1);
@@ -111,12 +106,9 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
 
 /// Builds everything that runs; gives the programs of other releases.
 fn build<'a>(env: &Env, options: Options<'a>) -> Result<Vec<(&'a str, PathBuf)>> {
-    let packages = ["hierophant", "contemplant", "prover-mock"]
-        .map(|name| ["--package", name])
-        .concat();
-    process::run(env.cargo(&Workspace::Main)?.args(["build", "--locked"]).args(packages))?;
+    builds::packages(env, &["hierophant", "contemplant", "prover-mock"], &[])?;
     if Checklist::of(options.rows).wants(&SDK_ROWS) {
-        build_prover::build(env, "sp1")?;
+        builds::prover(env, "sp1")?;
     }
     options
         .sdks
