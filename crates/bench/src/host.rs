@@ -83,7 +83,7 @@ impl Host {
         std::fs::write(&file, settings.to_string())?;
         let settings: Settings = load(&Layers::new().file(Some(file)))?.settings;
         // A run of several hosts in one process would start the log twice.
-        hierophant_coordinator::logs::start(&settings.log)?;
+        hierophant_telemetry::log::start(&settings.log.filter, false)?;
         let (stop, (ready, started)) = (CancellationToken::new(), oneshot::channel());
         let addresses = settings.data_directory.join("addresses.json");
         let ended = {
@@ -168,6 +168,7 @@ impl Host {
             priority: 0,
             deadline: hierophant_core::ports::Clients::now(&self.core).plus(DEADLINE),
             door_data: vec![7; 300],
+            trace: None,
         }
     }
 

@@ -4,9 +4,14 @@ use std::{io::Write as _, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use hierophant_config::{Layers, Loaded, example_file, load, settings::hierophant::Settings, show};
+use hierophant_config::{
+    Layers, Loaded, example_file, load,
+    settings::{LogFormat, hierophant::Settings},
+    show,
+};
+use hierophant_telemetry::log;
 
-use crate::{logs, remote_provers, wiring};
+use crate::{remote_provers, wiring};
 
 /// Release and commit.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HIEROPHANT_COMMIT"), ")");
@@ -74,7 +79,7 @@ impl Cli {
         match &self.command {
             None | Some(Command::Run) => {
                 let settings = self.given.load()?.settings;
-                logs::start(&settings.log)?;
+                log::start(&settings.log.filter, settings.log.format == LogFormat::Json)?;
                 wiring::run(&settings)
             }
             Some(Command::RemoteProver(command)) => {

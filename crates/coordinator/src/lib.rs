@@ -6,7 +6,6 @@
 mod checker;
 pub mod cli;
 mod doors;
-pub mod logs;
 mod miden;
 mod recorder;
 mod remote_provers;

@@ -28,6 +28,7 @@ use hierophant_store::{
     Store, SystemClock,
     sqlite::{SqliteOptions, SqliteStore},
 };
+use hierophant_telemetry::Traces;
 use hierophant_worker_link::server::{LinkSettings, WorkerLinkService};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -81,6 +82,7 @@ pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: imp
         (None | Some(_), _) => None,
     };
     let metrics = recorder::install()?;
+    let traces = Traces::start("hierophant", VERSION)?;
 
     let store: Arc<dyn Store> = Arc::new(open_store(settings).await?);
     let blobs = BlobStore::open(BlobSettings {
@@ -131,6 +133,7 @@ pub async fn coordinate(settings: &Settings, stop: CancellationToken, ready: imp
         tracing::warn!("background duties did not end in time and are cut");
     }
     checks.shutdown().await;
+    traces.stop().await;
     tracing::info!("hierophant has stopped");
     Ok(())
 }

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use hierophant_domain::Request;
 use hierophant_store::BATCH_MAX;
+use hierophant_telemetry::{Kind as SpanKind, Span};
 use tokio::{sync::Notify, task::JoinSet};
 
 /// How long a lost wake-up can go unnoticed.
@@ -58,4 +60,11 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
         // Its claim runs out, and it is claimed again.
         tracing::error!(%error, "a check ended badly");
     }
+}
+
+/// The span of a check.
+pub(crate) fn span(name: &'static str, request: &Request) -> Span {
+    let span = Span::begin(name, SpanKind::Internal, request.trace.as_ref());
+    span.note("request.id", || request.id.to_string());
+    span
 }

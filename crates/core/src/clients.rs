@@ -227,6 +227,7 @@ fn admit(core: &Core, submission: Submission) -> Result<NewRequest> {
         requested_deadline: submission.deadline,
         deadline: submission.deadline.max(now.plus(core.0.settings.min_lifetime)),
         door_data: submission.door_data,
+        trace: submission.trace,
         state: RequestState::Open,
         execution,
         updated_at: now,

@@ -13,6 +13,7 @@ use futures::{StreamExt as _, future::join_all, stream};
 use hierophant_domain::{ArtifactId, BlobRef, Name, TaskClass, WorkerId, time::Millis};
 use hierophant_scheduler::{Offer, ReadyTasks, WorkerView, nobody_else_serves, plan};
 use hierophant_store::{BATCH_MAX, ClaimOrder, Leased};
+use hierophant_telemetry::{Kind as SpanKind, Span};
 
 use crate::{
     ports::{AssignedInput, AssignedTask, Assignment, InputSource, Result},
@@ -176,6 +177,7 @@ async fn hand_out(core: &Core, leased: Leased, reserved: bool) -> Result<bool> {
         progress_at: now,
     };
     let assignment = Assignment::Lease(Box::new(assigned(core, &leased).await?));
+    trace_wait(&leased);
     tracing::info!(
         request.id = %leased.request.id, task.id = %leased.task.id, worker.id = %worker, reserved,
         "lease given: {}", leased.task.class.title(),
@@ -183,6 +185,15 @@ async fn hand_out(core: &Core, leased: Leased, reserved: bool) -> Result<bool> {
     let told = core.0.sessions.assign(worker, token, held, assignment);
     Core::pass("lease-given");
     Ok(told)
+}
+
+/// Tells how long a task waited for its lease: since it was accepted, or since its last attempt failed.
+fn trace_wait(leased: &Leased) {
+    let last_failed = leased.task.failures.last().map(|note| note.at);
+    let since = last_failed.unwrap_or(leased.request.accepted_at);
+    let waited = Span::begun_at("queue", SpanKind::Internal, leased.request.trace.as_ref(), since.into());
+    waited.note("request.id", || leased.request.id.to_string());
+    waited.note("worker.id", || leased.attempt.worker.to_string());
 }
 
 /// Everything that the worker of a lease needs.
@@ -219,6 +230,7 @@ pub(crate) async fn assigned(core: &Core, leased: &Leased) -> Result<AssignedTas
         guest_log_bytes: core.0.settings.guest_log_bytes,
         upload_url,
         upload_token,
+        trace: request.trace.clone(),
     })
 }
 

@@ -41,7 +41,9 @@ async fn check(core: Core, work: ExecutionWork) {
     let claim = work.claim();
     let settled: Result<()> = async {
         let started = Instant::now();
+        let span = checking::span("execute", &work.request);
         let found = verdict(&core, &work).await?;
+        drop(span);
         let answered = matches!(found, Found::Verdict(_));
         metric::check(&work.request.system, "execute", answered, started.elapsed());
         match found {

@@ -48,7 +48,14 @@ async fn check(core: Core, work: VerificationWork) {
 async fn settle(core: &Core, work: &VerificationWork, claim: CheckClaim) -> Result<()> {
     let request = &work.request;
     let started = Instant::now();
+    let span = checking::span("verify", request);
     let checked = core.within_hold(verify(core, work)).await;
+    match &checked {
+        Ok(Verification::Valid(..)) => {}
+        Ok(Verification::Invalid(why) | Verification::Impossible(why)) => span.failed(why),
+        Err(error) => span.failed(&error.to_string()),
+    }
+    drop(span);
     metric::check(&request.system, "verify", checked.is_ok(), started.elapsed());
     let verification = match checked {
         Ok(verification) => verification,

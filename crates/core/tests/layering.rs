@@ -13,8 +13,9 @@ const PROOF_SYSTEMS: [&str; 6] = ["sp1", "miden", "bonsai", "risc0", "scroll", "
 const WIRES: &str = "worker/src/cli.rs";
 
 /// The crates that know no proof system.
-const NEUTRAL: [&str; 9] = [
+const NEUTRAL: [&str; 10] = [
     "domain",
+    "telemetry",
     "scheduler",
     "store",
     "artifacts",
@@ -26,19 +27,23 @@ const NEUTRAL: [&str; 9] = [
 ];
 
 /// Which of our crates each crate may depend on, apart from its tests. A new one is entered here.
-const MAY_DEPEND_ON: [(&str, &[&str]); 15] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("config", &[]),
     ("prover-protocol", &[]),
     ("scheduler", &["domain"]),
+    ("telemetry", &["domain"]),
     ("store", &["domain"]),
     ("artifacts", &["domain"]),
-    ("core", &["domain", "scheduler", "store", "artifacts"]),
+    ("core", &["domain", "scheduler", "store", "artifacts", "telemetry"]),
     ("worker-link", &["config", "core", "domain"]),
     ("dashboard", &["core", "domain", "store"]),
-    ("remote-provers", &["core", "domain", "miden-api", "store"]),
-    ("miden-api", &[]),
-    ("miden-listener", &["config", "miden-api", "prover-protocol"]),
+    ("remote-provers", &["core", "domain", "miden-api", "store", "telemetry"]),
+    ("miden-api", &["domain", "telemetry"]),
+    (
+        "miden-listener",
+        &["config", "domain", "miden-api", "prover-protocol", "telemetry"],
+    ),
     ("prover-mock", &["prover-protocol"]),
     (
         "worker",
@@ -48,6 +53,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 15] = [
             "domain",
             "miden-listener",
             "prover-protocol",
+            "telemetry",
             "worker-link",
         ],
     ),
@@ -70,7 +76,7 @@ const PUT_TOGETHER: [&str; 2] = ["coordinator", "bench"];
 
 /// What any door may depend on, besides its contract's own crate (`<contract>-api`, where others serve that too): the core's port,
 /// and the words that it speaks. Never another door.
-const A_DOOR_MAY: [&str; 3] = ["core", "domain", "store"];
+const A_DOOR_MAY: [&str; 4] = ["core", "domain", "store", "telemetry"];
 
 /// Crates that stand before the core's ports: they may name the store's records, not a backend.
 const BEFORE_THE_PORTS: [&str; 4] = ["dashboard", "worker-link", "remote-provers", "core"];

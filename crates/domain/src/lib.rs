@@ -18,6 +18,7 @@ pub mod policy;
 pub mod request;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod worker;
 
 pub use artifact::{ArtifactRef, BlobRef, Digest, Visibility};
@@ -30,3 +31,4 @@ pub use policy::{Others, RetryPolicy};
 pub use request::{Execution, Input, Limits, Outcome, Record, Request, RequestState, Requester};
 pub use task::{Task, TaskState};
 pub use time::{Millis, Timestamp};
+pub use trace::TraceContext;

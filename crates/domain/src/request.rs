@@ -11,6 +11,7 @@ use crate::{
     ids::{ArtifactId, RequestId},
     names::{Door, Kind, Name, System},
     time::{Millis, Timestamp},
+    trace::TraceContext,
 };
 
 /// Most inputs of one request.
@@ -238,6 +239,8 @@ pub struct Request {
     pub deadline: Timestamp,
     /// What the door wants to have back; not read by anybody else.
     pub door_data: Vec<u8>,
+    /// The trace that it belongs to, if its client or an exporter has one.
+    pub trace: Option<TraceContext>,
     /// How far it is.
     pub state: RequestState,
     /// What the coordinator's own execution says.

@@ -52,6 +52,13 @@ impl Millis {
     }
 }
 
+impl From<Timestamp> for std::time::SystemTime {
+    /// Times before the epoch are the epoch.
+    fn from(time: Timestamp) -> Self {
+        Self::UNIX_EPOCH + std::time::Duration::from_millis(u64::try_from(time.0).unwrap_or(0))
+    }
+}
+
 impl From<std::time::Duration> for Millis {
     fn from(span: std::time::Duration) -> Self {
         Self(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))

@@ -164,6 +164,7 @@ fn submission(
         execute: true,
         priority: 0,
         deadline: door.keeping.clients.now().plus(Millis(time)),
-        door_data: call.caller.traceparent.clone().unwrap_or_default().into_bytes(),
+        door_data: Vec::new(),
+        trace: call.caller.trace.clone(),
     }
 }

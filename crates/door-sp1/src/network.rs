@@ -1,6 +1,8 @@
 //! `network.ProverNetwork`: one function per call, all of them elsewhere. Calls that are not named here are answered with
 //! `Unimplemented` by tonic.
 
+use hierophant_domain::TraceContext;
+use hierophant_telemetry::{Kind as SpanKind, Span};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -61,7 +63,18 @@ impl ProverNetwork for Door {
     }
 
     async fn request_proof(&self, request: Request<SignedRequest>) -> Reply<RequestProofResponse> {
-        observed("RequestProof", submit::request_proof(self, request.into_inner())).await
+        let header = request.metadata().get("traceparent");
+        let trace = header.and_then(|header| TraceContext::parse(header.to_str().ok()?).ok());
+        let span = Span::begin("sp1.request_proof", SpanKind::Server, trace.as_ref());
+        let answer = observed(
+            "RequestProof",
+            submit::request_proof(self, request.into_inner(), span.context()),
+        )
+        .await;
+        if let Err(status) = &answer {
+            span.failed(status.message());
+        }
+        answer
     }
 
     async fn get_proof_request_status(

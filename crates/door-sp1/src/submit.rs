@@ -9,7 +9,7 @@ use alloy_primitives::Address;
 use bytes::Bytes;
 use hierophant_core::ports::Submission;
 use hierophant_domain::{
-    ArtifactId, BlobRef, Input, Kind, Limits, Name, RequestId, Timestamp, Visibility, request::ProgramRef,
+    ArtifactId, BlobRef, Input, Kind, Limits, Name, RequestId, Timestamp, TraceContext, Visibility, request::ProgramRef,
 };
 use hierophant_store::{ArtifactRow, ProgramRow};
 use prost::Message;
@@ -36,13 +36,18 @@ const STDIN_INPUT: &str = "stdin";
 /// What versions on the wire begin with.
 pub(crate) const VERSION_PREFIX: &str = "sp1-";
 
-/// Accepts a request, or finds the one that it repeats.
-pub(crate) async fn request_proof(door: &Door, envelope: SignedRequest) -> Result<RequestProofResponse, Status> {
+/// Accepts a request, or finds the one that it repeats. What is done for a new one is part of `trace`.
+pub(crate) async fn request_proof(
+    door: &Door,
+    envelope: SignedRequest,
+    trace: Option<&TraceContext>,
+) -> Result<RequestProofResponse, Status> {
     let signed = door::open(envelope)?;
     let wish = decode::proof_wish(signed.body)?;
     let key = repeated_key(door, &wish);
     let (id, existed) = match checked(door, signed.by, wish).await {
-        Ok(submission) => {
+        Ok(mut submission) => {
+            submission.trace = trace.cloned();
             let accepted = door.clients.submit(submission).await.map_err(refusal::of_core)?;
             (accepted.request, accepted.existed)
         }
@@ -197,6 +202,7 @@ fn submission(
         priority: 0,
         deadline,
         door_data: memo(wish).encode_to_vec(),
+        trace: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hierophant_domain::TraceContext;
 use http::uri::{Authority, Uri};
 use tonic::{
     Code, Request, Status,
@@ -68,7 +69,7 @@ pub struct CallContext<'a> {
     /// Sent as `x-request-id`.
     pub request_id: &'a str,
     /// Sent as `traceparent`.
-    pub traceparent: Option<&'a str>,
+    pub trace: Option<&'a TraceContext>,
 }
 
 impl RemoteWorker {
@@ -189,7 +190,7 @@ fn request<T>(message: T, context: CallContext<'_>, timeout: Duration) -> Reques
     request.set_timeout(timeout);
     let values = [
         ("x-request-id", Some(context.request_id)),
-        ("traceparent", context.traceparent),
+        ("traceparent", context.trace.map(TraceContext::as_str)),
     ];
     for (name, value) in values {
         // An id that no header can carry is not worth a proof.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use hierophant_domain::TraceContext;
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
@@ -71,8 +72,8 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// Its `x-request-id`, or one made here: at most 64 visible ASCII characters.
     pub request_id: String,
-    /// Its W3C `traceparent`, if it sent a sound one.
-    pub traceparent: Option<String>,
+    /// The trace that what is done for it belongs to: named by the caller with a sound W3C `traceparent`, or begun here.
+    pub trace: Option<TraceContext>,
 }
 
 /// A worker in `ProxyStatus`.

@@ -12,7 +12,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use hierophant_domain::TraceContext;
 use hierophant_miden_api::{Kind, ProveCall, Refusal};
+use hierophant_telemetry::{Kind as SpanKind, Span};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -37,6 +39,8 @@ pub(crate) struct Job {
     pub(crate) stop: CancellationToken,
     /// Of the first who asked.
     pub(crate) request_id: String,
+    /// The trace of the first who asked.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What belongs to a proof in hand besides its place in the queue.
@@ -47,6 +51,9 @@ struct Paper {
     answer: watch::Sender<Option<Answer>>,
     stop: CancellationToken,
     request_id: String,
+    trace: Option<TraceContext>,
+    /// Lasts while it waits.
+    waiting: Option<Span>,
     asked: Instant,
 }
 
@@ -129,6 +136,8 @@ impl Desk {
                         answer: sender,
                         stop: CancellationToken::new(),
                         request_id: call.caller.request_id,
+                        waiting: Some(Span::begin("queue", SpanKind::Internal, call.caller.trace.as_ref())),
+                        trace: call.caller.trace,
                         asked: Instant::now(),
                     };
                     inner.papers.insert(id, paper);
@@ -178,12 +187,14 @@ impl Desk {
         let id = queue.begin(|kind| needs.get(&kind).copied().unwrap_or(u64::MAX))?;
         let paper = papers.get_mut(&id).expect("what is in the queue has its paper");
         telemetry::begun(paper.kind, paper.asked.elapsed());
+        drop(paper.waiting.take());
         let job = Job {
             id,
             kind: paper.kind,
             witness: std::mem::take(&mut paper.witness),
             stop: paper.stop.clone(),
             request_id: paper.request_id.clone(),
+            trace: paper.trace.clone(),
         };
         telemetry::in_hand(queue.waiting(), queue.running());
         Some(job)

@@ -13,6 +13,7 @@ use std::{
 };
 
 use hierophant_miden_api::{BadSettings, Generation, HealthHandle, RateLimit, ServerSettings, server};
+use hierophant_telemetry::{BadTraces, Traces};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -54,6 +55,9 @@ pub enum ListenError {
         /// Why.
         source: io::Error,
     },
+    /// Spans are to be exported and cannot be.
+    #[error(transparent)]
+    Traces(#[from] BadTraces),
     /// The system refuses something that every program needs.
     #[error("the worker cannot start: {0}")]
     System(String),
@@ -68,7 +72,7 @@ fn system(error: impl std::fmt::Display) -> ListenError {
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun, it ends well.
-pub fn run(settings: Settings, release: &'static str, version: &str) -> Result<(), ListenError> {
+pub fn run(settings: Settings, release: &'static str, version: &'static str) -> Result<(), ListenError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -78,10 +82,11 @@ pub fn run(settings: Settings, release: &'static str, version: &str) -> Result<(
     ended
 }
 
-async fn live(settings: Settings, release: &'static str, version: &str) -> Result<(), ListenError> {
+async fn live(settings: Settings, release: &'static str, version: &'static str) -> Result<(), ListenError> {
     // First, so that no signal is lost.
     let mut signals = Signals::listen().map_err(system)?;
     let metrics = telemetry::install().map_err(system)?;
+    let traces = Traces::start("contemplant", version)?;
     let Settings { proofs, serving } = settings;
     let contract = server_settings(&proofs, &serving, version);
     let (listener, address) = serve::bind(serving.listen, "callers", "--port").await?;
@@ -124,6 +129,7 @@ async fn live(settings: Settings, release: &'static str, version: &str) -> Resul
     finish([contract, http]).await;
     health.abort();
     upkeep.abort();
+    traces.stop().await;
     tracing::info!("ended");
     started.transpose()?;
     Ok(())

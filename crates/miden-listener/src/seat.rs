@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use hierophant_miden_api::Refusal;
 use hierophant_prover_protocol::host::ProverProcess;
+use hierophant_telemetry::{Kind as SpanKind, Span};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -77,8 +78,8 @@ impl Seat {
                 }
                 job = crew.desk.next() => {
                     self.failures = 0;
-                    let span = tracing::info_span!("proof", request.id = %job.request_id, kind = %job.kind);
-                    self.prove(job).instrument(span).await;
+                    let logged = tracing::info_span!("proof", request.id = %job.request_id, kind = %job.kind);
+                    self.prove(job).instrument(logged).await;
                 }
             }
         }
@@ -133,10 +134,16 @@ impl Seat {
         let mut last = String::new();
         for number in 1..=TRIES {
             let Some(process) = self.process().await else { break };
+            let span = Span::begin("prover", SpanKind::Internal, job.trace.as_ref());
+            span.note("prover.pid", || i64::from(process.pid()));
             match call::attempt(&process, &self.crew.checks, &ask, files).await {
                 Ok(proof) => return Ok(proof),
-                Err(Trouble::Settled(refusal)) => return Err(refusal),
+                Err(Trouble::Settled(refusal)) => {
+                    span.failed(&refusal.to_string());
+                    return Err(refusal);
+                }
                 Err(Trouble::Again(why)) => {
+                    span.failed(&why);
                     tracing::warn!(
                         prover.pid = process.pid(),
                         "try {number} of {TRIES} gave no proof: {why}"

@@ -17,6 +17,7 @@ use hierophant_miden_api::{
     Kind,
     client::{CallContext, RemoteError, RemoteWorker},
 };
+use hierophant_telemetry::{Kind as SpanKind, Span};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -81,9 +82,11 @@ pub(crate) async fn prove(
         };
         let left = Duration::from_millis(u64::try_from(task.time_left.0).unwrap_or(0));
         let request = task.request.to_string();
+        let span = Span::begin("remote-prover.call", SpanKind::Client, task.trace.as_ref());
+        span.note("request.id", || request.clone());
         let context = CallContext {
             request_id: &request,
-            traceparent: None,
+            trace: span.context(),
         };
         let began = Instant::now();
         match remote.prove(kind, witness, context, left.min(proof_timeout)).await {
@@ -91,7 +94,10 @@ pub(crate) async fn prove(
                 content,
                 took: began.elapsed(),
             },
-            Err(error) => Answer::Failed(failed(&error)),
+            Err(error) => {
+                span.failed(&error.to_string());
+                Answer::Failed(failed(&error))
+            }
         }
     };
     tokio::select! {

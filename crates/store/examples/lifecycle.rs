@@ -86,6 +86,7 @@ fn new_request(run: &Run) -> NewRequest {
         requested_deadline: now.plus(Millis(3_600_000)),
         deadline: now.plus(Millis(3_600_000)),
         door_data: vec![7; 300],
+        trace: None,
         state: RequestState::Open,
         execution: Execution::NotWanted,
         updated_at: now,

@@ -29,6 +29,7 @@ pub struct Setup {
     binaries: Binaries,
     coordinator: Table,
     variables: Vec<(String, String)>,
+    worker_variables: Vec<(String, String)>,
     mock_arguments: Vec<String>,
 }
 
@@ -38,6 +39,7 @@ impl Default for Setup {
             binaries: Binaries::built(),
             coordinator: Table::new(),
             variables: Vec::new(),
+            worker_variables: Vec::new(),
             mock_arguments: Vec::new(),
         }
     }
@@ -62,6 +64,13 @@ impl Setup {
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets a variable of every worker's environment.
+    #[must_use]
+    pub fn worker_variable(mut self, name: &str, value: &str) -> Self {
+        self.worker_variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -254,6 +263,9 @@ impl Cluster {
             .set("listen", "127.0.0.1");
         node.set("reconnect.min", "50ms").set("reconnect.max", "500ms");
         node.set("provers", vec![self.setup.prover(None)]);
+        for (name, value) in &self.setup.worker_variables {
+            node.variable(name, Some(value));
+        }
         for (key, value) in settings {
             node.set(key, value.clone());
         }

@@ -10,15 +10,16 @@ use clap::{Parser, Subcommand};
 use hierophant_config::{
     Layers, Loaded, Problems, example_file, load,
     settings::{
-        Log, LogFormat,
+        LogFormat,
         contemplant::{Prover, Settings},
     },
     show,
 };
 use hierophant_prover_protocol::host::INHERITED_ENVIRONMENT;
+use hierophant_telemetry::log;
 
 use crate::{
-    RELEASE, logs,
+    RELEASE,
     worker::{self, Ended},
 };
 
@@ -128,7 +129,7 @@ fn with(layers: &Layers, then: impl FnOnce(&Loaded<Settings>) -> ExitCode) -> Ex
 }
 
 fn run(settings: &Settings) -> ExitCode {
-    if let Err(error) = logs::start(&settings.log) {
+    if let Err(error) = log::start(&settings.log.filter, settings.log.format == LogFormat::Json) {
         return complain(&error, EXIT_USAGE);
     }
     match worker::run(settings) {
@@ -148,15 +149,7 @@ fn miden_serve(arguments: &hierophant_miden_listener::Arguments) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return complain(&error, EXIT_USAGE),
     };
-    let log = Log {
-        format: if arguments.log_json() {
-            LogFormat::Json
-        } else {
-            LogFormat::Text
-        },
-        filter: arguments.log_filter().to_owned(),
-    };
-    if let Err(error) = logs::start(&log) {
+    if let Err(error) = log::start(arguments.log_filter(), arguments.log_json()) {
         return complain(&error, EXIT_USAGE);
     }
     match hierophant_miden_listener::run(settings, RELEASE, env!("CARGO_PKG_VERSION")) {

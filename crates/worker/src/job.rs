@@ -17,11 +17,12 @@ use std::{
 };
 
 use hierophant_artifacts::client::TransferClient;
-use hierophant_domain::LeaseToken;
+use hierophant_domain::{LeaseToken, TraceContext};
 use hierophant_prover_protocol::{
     host::{CallOptions, ProgressSink},
     proto as prover,
 };
+use hierophant_telemetry::{Kind as SpanKind, Span};
 use hierophant_worker_link::{
     client::{Lease, Link, Report},
     proto::{self, failure::Class},
@@ -75,8 +76,9 @@ pub async fn run(workshop: Arc<Workshop>, lease: Box<Lease>, cancelled: Cancella
     let token = lease.token;
     let (system, kind) = (lease.class.system.to_string(), lease.class.kind.to_string());
     let began = Instant::now();
+    let span = begin(&lease);
     let ended = tokio::select! {
-        ended = work(&workshop, *lease) => ended,
+        ended = work(&workshop, *lease, span.context()) => ended,
         () = cancelled.cancelled() => Err(Stop::Cancelled),
     };
     let outcome = match ended {
@@ -92,22 +94,39 @@ pub async fn run(workshop: Arc<Workshop>, lease: Box<Lease>, cancelled: Cancella
         }
         Err(Stop::Failed(class, message)) => {
             tracing::warn!(class = class.as_str_name(), "the task failed: {message}");
+            span.failed(&message);
             workshop.held.abandon(token).await;
             workshop.link.report(token, Report::Failed(class, message)).await;
             "failed"
         }
     };
+    span.note("outcome", || outcome);
     let labels = [("system", system), ("kind", kind), ("outcome", outcome.to_owned())];
     metrics::counter!("contemplant_tasks_total", &labels).increment(1);
     metrics::histogram!("contemplant_task_seconds", &labels).record(began.elapsed());
     token
 }
 
-async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
+/// Begins the span of a lease; that of whoever asked is its parent.
+fn begin(lease: &Lease) -> Span {
+    let parent = TraceContext::parse(&lease.rest.traceparent).ok();
+    let span = Span::begin("prove", SpanKind::Consumer, parent.as_ref());
+    span.note("request.id", || lease.request.to_string());
+    span.note("task.id", || lease.task.to_string());
+    span.note("system", || lease.class.system.to_string());
+    span.note("kind", || lease.class.kind.to_string());
+    span
+}
+
+async fn work(workshop: &Arc<Workshop>, lease: Lease, trace: Option<&TraceContext>) -> Result<(), Stop> {
+    let step = |name| Span::begin(name, SpanKind::Internal, trace);
     let deadline = Instant::now() + Duration::from_millis(lease.rest.deadline_ms).max(TIME_MIN);
     let mut lease = lease;
     let prepare = async {
+        let fetching = step("fetch inputs");
         let inputs = inputs::fetch(workshop, &mut lease).await?;
+        drop(fetching);
+        let _waiting = step("wait for a prover");
         // Closed never; a permit goes back when the job ends, in whichever way.
         let slot = Arc::clone(&workshop.slots)
             .acquire_owned()
@@ -141,9 +160,11 @@ async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
         mock: crate::fleet::wants_mock(&lease.class.labels),
     };
     let began = Instant::now();
+    let proving = Arc::new(step("prover"));
+    proving.note("prover.pid", || i64::from(booking.process.pid()));
     let options = CallOptions {
         timeout: Some(deadline.saturating_duration_since(began).max(TIME_MIN)),
-        progress: Some(progress_sink(workshop.link.clone(), lease.token)),
+        progress: Some(progress_sink(workshop.link.clone(), lease.token, Arc::clone(&proving))),
     };
     tracing::debug!(
         prover.name = booking.process.name(),
@@ -152,6 +173,10 @@ async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
     );
     let answered = booking.process.call(booking.process.new_job(), call, options).await;
     drop((running, slot, inputs));
+    if let Err(error) = &answered {
+        proving.failed(&error.to_string());
+    }
+    drop(proving);
     let reply = answered.map_err(|error| outcome::failure(&error))?;
     let effort = began.elapsed();
     if effort >= held::EFFORT {
@@ -161,6 +186,7 @@ async fn work(workshop: &Arc<Workshop>, lease: Lease) -> Result<(), Stop> {
         tracing::debug!(seconds = effort.as_secs_f64(), "proved");
     }
 
+    let _delivering = step("deliver");
     let entry = outputs::collect(workshop, &lease, reply, directory.path()).await?;
     booking.give_back(directory);
     drop(booking);
@@ -205,8 +231,8 @@ async fn deliver(workshop: &Workshop, token: LeaseToken, entry: held::Entry) -> 
     Ok(())
 }
 
-/// Passes progress on: each phase at once, within a phase not more often than people can read.
-fn progress_sink(link: Link, token: LeaseToken) -> ProgressSink {
+/// Passes progress on: each phase at once, within a phase not more often than people can read. `span` tells of phases only.
+fn progress_sink(link: Link, token: LeaseToken, span: Arc<Span>) -> ProgressSink {
     let last: Mutex<Option<(String, Instant)>> = Mutex::new(None);
     ProgressSink::new(move |progress| {
         let now = Instant::now();
@@ -217,6 +243,9 @@ fn progress_sink(link: Link, token: LeaseToken) -> ProgressSink {
             });
             if same {
                 return;
+            }
+            if last.as_ref().is_none_or(|(phase, _)| *phase != progress.phase) {
+                span.event(progress.phase.clone());
             }
             *last = Some((progress.phase.clone(), now));
         }

@@ -20,7 +20,6 @@ pub mod held;
 pub mod http;
 pub mod identity;
 pub mod job;
-mod logs;
 mod names;
 pub mod worker;
 

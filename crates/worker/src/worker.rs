@@ -12,6 +12,7 @@ use std::{collections::HashMap, io, sync::Arc, time::Duration};
 use hierophant_artifacts::client::{Retry, TransferClient};
 use hierophant_config::settings::contemplant::Settings;
 use hierophant_domain::LeaseToken;
+use hierophant_telemetry::{BadTraces, Traces};
 use hierophant_worker_link::{
     client::{ClientSettings, Event, Link, Report},
     proto,
@@ -74,6 +75,9 @@ pub enum WorkerError {
         /// Why.
         why: String,
     },
+    /// Spans are to be exported and cannot be.
+    #[error(transparent)]
+    Traces(#[from] BadTraces),
     /// The system refuses something that every program needs.
     #[error("the worker cannot start: {0}")]
     System(String),
@@ -99,6 +103,7 @@ async fn live(settings: &Settings) -> Result<Ended, WorkerError> {
     // First, so that no signal is lost.
     let signals = Signals::listen().map_err(system)?;
     let metrics = PrometheusBuilder::new().install_recorder().map_err(system)?;
+    let traces = Traces::start("contemplant", env!("CARGO_PKG_VERSION"))?;
     let directory = DataDirectory::open(&settings.data_directory)?;
     let identity = Identity::load(directory.root(), settings.name.as_deref())?;
     let found = Held::open(&directory.held());
@@ -156,6 +161,7 @@ async fn live(settings: &Settings) -> Result<Ended, WorkerError> {
     upkeep.abort();
     pages.abort();
     drop(directory);
+    traces.stop().await;
     Ok(ended)
 }
 

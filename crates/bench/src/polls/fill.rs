@@ -221,6 +221,7 @@ fn new_request(store: &SqliteStore) -> NewRequest {
         requested_deadline: now.plus(DEADLINE),
         deadline: now.plus(DEADLINE),
         door_data: vec![7; 300],
+        trace: None,
         state: RequestState::Open,
         execution: Execution::NotWanted,
         updated_at: now,

@@ -82,7 +82,7 @@ impl Network {
     async fn call(&self, witness: String, patience: Duration) -> Result<Bytes, RemoteError> {
         let context = CallContext {
             request_id: "operators",
-            traceparent: None,
+            trace: None,
         };
         self.door
             .prove(Kind::Transaction, witness.into(), context, patience)

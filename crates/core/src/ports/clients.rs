@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hierophant_domain::{
     ArtifactId, BlobRef, Digest, Door, Kind, Limits, Name, Request, RequestId, Requester, System, Timestamp,
+    TraceContext,
     request::{Input, ProgramRef},
 };
 use hierophant_store::{Accepted, ArtifactRow, ProgramRow, RequestFilter, RequestStatus};
@@ -145,4 +146,6 @@ pub struct Submission {
     pub deadline: Timestamp,
     /// What the door wants to have back.
     pub door_data: Vec<u8>,
+    /// What is done for it is part of this trace.
+    pub trace: Option<TraceContext>,
 }

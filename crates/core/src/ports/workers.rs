@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use hierophant_domain::{
-    ArtifactId, BlobRef, Digest, Failure, LeaseToken, Limits, Name, RequestId, TaskClass, WorkerId,
+    ArtifactId, BlobRef, Digest, Failure, LeaseToken, Limits, Name, RequestId, TaskClass, TraceContext, WorkerId,
     attempt::{Delivery, Fence},
     time::Millis,
     worker::WorkerProfile,
@@ -101,6 +101,8 @@ pub struct AssignedTask {
     pub upload_url: String,
     /// Bearer token for them.
     pub upload_token: String,
+    /// What is done for it is part of this trace.
+    pub trace: Option<TraceContext>,
 }
 
 /// An input and where to get it.

@@ -156,6 +156,7 @@ pub(crate) fn request(n: u128) -> Request {
         requested_deadline: ago(-300),
         deadline: ago(-13_800),
         door_data: b"door data".to_vec(),
+        trace: None,
         state: RequestState::Open,
         execution: Execution::Pending,
         updated_at: ago(600),

@@ -49,6 +49,7 @@ fn scene(execution: Execution) -> Scene {
         requested_deadline: Timestamp(2_000_000),
         deadline: Timestamp(2_000_000),
         door_data: Vec::new(),
+        trace: None,
         state: RequestState::Open,
         execution,
         updated_at: NOW,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use hierophant_telemetry::{Kind as SpanKind, Span};
 use tonic::{Extensions, Status};
 
 use crate::{Caller, Health, Kind, Line, ProveCall, Proving, Refusal, ServerSettings, WorkerStatus};
@@ -59,9 +60,14 @@ impl Desk {
         format!("served here: {}", names.join(", "))
     }
 
-    /// Proves.
+    /// Proves, as a span of the caller's trace.
     pub(super) async fn prove(&self, kind: Kind, witness: Bytes, extensions: &Extensions) -> Result<Bytes, Refusal> {
-        let caller = extensions.get::<Caller>().cloned().unwrap_or_default();
+        let mut caller = extensions.get::<Caller>().cloned().unwrap_or_default();
+        let span = Span::begin("miden.prove", SpanKind::Server, caller.trace.as_ref());
+        span.note("miden.line", || self.line.as_str());
+        span.note("miden.kind", || kind.as_str());
+        span.note("miden.request_id", || caller.request_id.clone());
+        caller.trace = span.context().cloned();
         tracing::debug!(%kind, line = %self.line, bytes = witness.len(), request_id = caller.request_id, "prove");
         let call = ProveCall {
             line: self.line,
@@ -69,7 +75,11 @@ impl Desk {
             witness,
             caller,
         };
-        self.proving.prove(call).await
+        let answer = self.proving.prove(call).await;
+        if let Err(refusal) = &answer {
+            span.failed(&refusal.to_string());
+        }
+        answer
     }
 
     /// The workers for `ProxyStatus`.

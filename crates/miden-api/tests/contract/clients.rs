@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, routing::post};
 use bytes::Bytes;
+use hierophant_domain::TraceContext;
 use hierophant_miden_api::{
     Generation, Kind, MESSAGE_BYTES, Refusal, ServerSettings,
     client::{ANSWER_BYTES, CallContext, RemoteError, RemoteWorker, WorkerInfo},
@@ -32,9 +33,10 @@ async fn prove(worker: &RemoteWorker, timeout: Duration) -> Result<Bytes, Remote
 async fn both_generations_prove_and_say_who_they_are() {
     let stub = Stub::new(Behaviour::Prove);
     let listener = Listener::start(&stub, settings()).await;
+    let trace = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
     let context = CallContext {
         request_id: "request-7",
-        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        trace: Some(&trace),
     };
     for (generation, version) in [
         (Generation::B, "0.15.0+hierophant.0.1.0"),
@@ -57,7 +59,7 @@ async fn both_generations_prove_and_say_who_they_are() {
     assert_eq!(calls.len(), 6);
     for call in calls {
         assert_eq!(call.caller.request_id, context.request_id);
-        assert_eq!(call.caller.traceparent.as_deref(), context.traceparent);
+        assert_eq!(call.caller.trace.as_ref(), context.trace);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who calls: request ids, traces and addresses, as the prover's side sees them.
 
+use hierophant_domain::TraceContext;
 use hierophant_miden_api::{Caller, ServerSettings, parse_network};
 use tonic::Request;
 
@@ -32,7 +33,7 @@ async fn a_callers_id_and_trace_are_handed_on_and_the_id_comes_back() {
     let (caller, echoed) = call(settings(), &[("x-request-id", "wallet-7"), ("traceparent", TRACE)]).await;
     assert_eq!(caller.request_id, "wallet-7");
     assert_eq!(echoed, "wallet-7");
-    assert_eq!(caller.traceparent.as_deref(), Some(TRACE));
+    assert_eq!(caller.trace.as_ref().map(TraceContext::as_str), Some(TRACE));
     assert_eq!(caller.address, Some([127, 0, 0, 1].into()));
 }
 
@@ -53,7 +54,7 @@ async fn without_a_sound_id_there_is_a_new_one() {
 #[tokio::test]
 async fn an_unsound_trace_is_not_handed_on() {
     let (caller, _) = call(settings(), &[("traceparent", "00-0-0-01")]).await;
-    assert_eq!(caller.traceparent, None);
+    assert_eq!(caller.trace, None);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use hierophant_domain::{FailureClass, RequestState};
 use hierophant_miden_api::Health;
 use hierophant_remote_provers::Options;
 
-use crate::support::{Fake, Network, Prove, Says, eventually};
+use crate::support::{Fake, Network, Prove, Says, TRACE, eventually};
 
 async fn is_called(fake: &Fake) {
     eventually("the prover is called", || async {
@@ -28,6 +28,7 @@ async fn a_proof_goes_through() {
     let request = network.ask("w").await;
     assert_eq!(network.proved(request, "w").await, view.worker);
     assert_eq!(fake.request_id(), request.to_string());
+    assert_eq!(fake.trace(), TRACE, "the trace is handed on");
     assert_eq!(network.view(&fake.address()).await.map(|view| view.proofs), Some(1));
     // Larger than what is kept in rows.
     let witness = "w".repeat(100_000);

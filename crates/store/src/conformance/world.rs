@@ -8,7 +8,7 @@ use std::sync::{
 use hierophant_domain::{
     ArtifactId, BlobRef, Capability, Digest, Execution, Failure, FailureClass, Input, LeaseToken, Limits, Name,
     Outcome, Record, Request, RequestId, RequestState, Requester, Resources, RetryPolicy, TaskClass, TaskId, Timestamp,
-    Visibility, WorkerId,
+    TraceContext, Visibility, WorkerId,
     attempt::{Delivery, Fence},
     job::{self, ExecutionVerdict, Verification},
     request::{Binding, ProgramRef, RequestEvent},
@@ -240,6 +240,7 @@ impl World {
             requested_deadline: now.plus(DEADLINE),
             deadline: now.plus(DEADLINE),
             door_data: vec![1, 2, 0],
+            trace: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").ok(),
             state: RequestState::Open,
             execution: Execution::NotWanted,
             updated_at: now,

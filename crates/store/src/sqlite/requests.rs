@@ -77,6 +77,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Request> {
         requested_deadline: details.requested_deadline,
         deadline: rows::time(row, 5)?,
         door_data: row.get(17)?,
+        trace: details.trace,
         state,
         execution: execution_from_columns(row, 2, 3)?,
         updated_at: rows::time(row, 6)?,
@@ -192,6 +193,7 @@ fn insert(batch: &mut Batch<'_>, request: &Request, idempotency: &keys::Key, req
         private: request.private,
         priority: request.priority,
         requested_deadline: request.requested_deadline,
+        trace: request.trace.clone(),
     };
     batch.write_one(
         "INSERT INTO request_terms (id, door, principal, idempotency_key, system, kind, toolchain, program_id, \

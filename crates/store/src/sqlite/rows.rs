@@ -5,7 +5,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hierophant_domain::{
-    ArtifactId, BlobRef, Digest, Input, Limits, Name, Outcome, Record, Timestamp, attempt::Delivery, request::Binding,
+    ArtifactId, BlobRef, Digest, Input, Limits, Name, Outcome, Record, Timestamp, TraceContext, attempt::Delivery,
+    request::Binding,
 };
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,8 @@ pub(super) struct DetailsJson {
     #[serde(default)]
     pub(super) priority: i16,
     pub(super) requested_deadline: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trace: Option<TraceContext>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -50,6 +50,7 @@ pub(super) fn lease(task: AssignedTask) -> proto::ToWorker {
         deadline_ms: u64::try_from(task.time_left.0).unwrap_or(0),
         upload_url: task.upload_url,
         upload_token: task.upload_token,
+        traceparent: task.trace.map(String::from).unwrap_or_default(),
         inline_bytes: task.inline_bytes.min(INLINE_MAX_BYTES as u64),
         guest_log_bytes: task.guest_log_bytes,
         labels: task

@@ -329,6 +329,7 @@ pub fn task(inputs: Vec<AssignedInput>) -> AssignedTask {
         guest_log_bytes: 64 * 1024,
         upload_url: "http://127.0.0.1:1/artifacts".into(),
         upload_token: "upload".into(),
+        trace: None,
     }
 }
 

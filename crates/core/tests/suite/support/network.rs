@@ -184,6 +184,7 @@ impl Network {
             priority: 0,
             deadline: self.now().plus(Millis::from_secs(10 * 3600)),
             door_data: Vec::new(),
+            trace: None,
         };
         Ask {
             network: self,

@@ -297,6 +297,7 @@ impl Clients for FakeClients {
             requested_deadline: submission.deadline,
             deadline: submission.deadline.max(now.plus(MIN_LIFETIME)),
             door_data: submission.door_data,
+            trace: submission.trace,
             state: RequestState::Open,
             execution: if submission.execute {
                 Execution::Pending

@@ -58,6 +58,7 @@ struct Script {
     in_flight: AtomicUsize,
     /// `x-request-id` of the last call.
     request_id: Mutex<String>,
+    trace: Mutex<String>,
 }
 
 /// See the module.
@@ -88,6 +89,7 @@ impl Fake {
             calls: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             request_id: Mutex::default(),
+            trace: Mutex::default(),
         };
         Self {
             script: Arc::new(script),
@@ -166,6 +168,10 @@ impl Fake {
         self.script.in_flight.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn trace(&self) -> String {
+        self.script.trace.lock().expect("no panic while held").clone()
+    }
+
     pub(crate) fn request_id(&self) -> String {
         self.script.request_id.lock().expect("no panic while held").clone()
     }
@@ -196,9 +202,14 @@ impl Api for Served {
         script.calls.fetch_add(1, Ordering::SeqCst);
         script.in_flight.fetch_add(1, Ordering::SeqCst);
         let _in_flight = InFlight(&script.in_flight);
-        let id = request.metadata().get("x-request-id").and_then(|id| id.to_str().ok());
-        id.unwrap_or_default()
-            .clone_into(&mut script.request_id.lock().expect("no panic while held"));
+        let told = |name: &str, slot: &Mutex<String>| {
+            let value = request.metadata().get(name).and_then(|value| value.to_str().ok());
+            value
+                .unwrap_or_default()
+                .clone_into(&mut slot.lock().expect("no panic while held"));
+        };
+        told("x-request-id", &script.request_id);
+        told("traceparent", &script.trace);
         let step = *script.prove.lock().expect("no panic while held");
         match step {
             Prove::Well => {}

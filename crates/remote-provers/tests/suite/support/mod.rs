@@ -8,7 +8,7 @@ use std::{fmt::Debug, time::Duration};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use fake::{Fake, Prove, Says};
-pub(crate) use network::Network;
+pub(crate) use network::{Network, TRACE};
 
 /// Far longer than anything here takes, on a loaded machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

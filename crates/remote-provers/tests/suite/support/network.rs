@@ -18,7 +18,8 @@ use hierophant_core::{
     },
 };
 use hierophant_domain::{
-    BlobRef, Name, ProgramFault, Record, Request, RequestId, RequestState, Requester, RetryPolicy, System, WorkerId,
+    BlobRef, Name, ProgramFault, Record, Request, RequestId, RequestState, Requester, RetryPolicy, System,
+    TraceContext, WorkerId,
     request::{Input, Limits},
     time::Millis,
 };
@@ -33,6 +34,9 @@ use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::eventually;
+
+/// The trace of every request.
+pub(crate) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// The proof of a witness, in this suite.
 pub(crate) fn proof_of(witness: &[u8]) -> Vec<u8> {
@@ -217,6 +221,7 @@ impl Network {
             priority: 0,
             deadline: hierophant_core::ports::Clients::now(core).plus(Millis::from_secs(3600)),
             door_data: Vec::new(),
+            trace: TraceContext::parse(TRACE).ok(),
         };
         core.submit(submission).await.expect("accepted").request
     }
