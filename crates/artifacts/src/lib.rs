@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod client;
 mod files;
 pub mod http;
+pub mod mirror;
 mod past_cache;
 pub mod tokens;
 

@@ -11,7 +11,7 @@ use hierophant_config::{
 };
 use hierophant_telemetry::log;
 
-use crate::{remote_provers, wiring};
+use crate::{backup, remote_provers, wiring};
 
 /// Release and commit.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HIEROPHANT_COMMIT"), ")");
@@ -50,6 +50,12 @@ struct Given {
 enum Command {
     /// Runs the coordinator; also without any command.
     Run,
+    /// Copies the coordinator's data into a new folder, while it runs.
+    Backup(backup::Place),
+    /// Puts a backup where the settings say that the data is; there must be no database yet.
+    Restore(backup::Place),
+    /// Checks the coordinator's data, or a backup: the database, and that every artifact is there.
+    Check(backup::Check),
     /// Makes, checks and shows settings.
     #[command(subcommand)]
     Config(Config),
@@ -82,10 +88,12 @@ impl Cli {
                 log::start(&settings.log.filter, settings.log.format == LogFormat::Json)?;
                 wiring::run(&settings)
             }
+            Some(Command::Backup(place)) => say(&place.backup(&self.given.load()?.settings)?),
+            Some(Command::Restore(place)) => say(&place.restore(&self.given.load()?.settings)?),
+            Some(Command::Check(check)) => say(&check.run(&self.given.load()?.settings)?),
             Some(Command::RemoteProver(command)) => {
                 let url = std::env::var("HIEROPHANT_URL").ok().filter(|url| !url.is_empty());
-                write!(std::io::stdout(), "{}", command.run(url.as_deref())?)?;
-                Ok(())
+                say(&command.run(url.as_deref())?)
             }
             Some(Command::Config(Config::Init { file })) => init(file),
             Some(Command::Config(Config::Check)) => {
@@ -96,12 +104,14 @@ impl Cli {
                 writeln!(std::io::stderr(), "settings are fine ({from})")?;
                 Ok(())
             }
-            Some(Command::Config(Config::Show)) => {
-                write!(std::io::stdout(), "{}", show(&self.given.load()?))?;
-                Ok(())
-            }
+            Some(Command::Config(Config::Show)) => say(&show(&self.given.load()?)),
         }
     }
+}
+
+/// Tells what was asked for.
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(write!(std::io::stdout(), "{text}")?)
 }
 
 impl Given {

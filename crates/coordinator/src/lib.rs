@@ -3,6 +3,7 @@
 //!
 //! Not here: any of the coordinator's work (`hierophant-core`).
 
+mod backup;
 mod checker;
 pub mod cli;
 mod doors;

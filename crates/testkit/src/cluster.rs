@@ -344,7 +344,8 @@ impl Cluster {
         Ok(values.sum())
     }
 
-    async fn page(&self, path: &str) -> Result<Vec<u8>, String> {
+    /// Asks the coordinator for a page as it is, whatever its status. `Err` says what was in the way, in words.
+    pub async fn page(&self, path: &str) -> Result<Vec<u8>, String> {
         let url = format!("{}{path}", self.http_url());
         let response = self
             .client

@@ -20,6 +20,16 @@ use crate::files::{SpaceFloor, Written, measure};
 /// How long one look at the free space answers those who ask before they begin something: there may be thousands a second.
 const LOOK_ANSWERS_FOR: Duration = Duration::from_millis(100);
 
+/// The folder of whole blobs below a root.
+pub(crate) fn blobs_below(root: &Path) -> PathBuf {
+    root.join("blobs")
+}
+
+/// The file of a blob below that folder.
+pub(crate) fn place_of(blobs: &Path, id: ArtifactId) -> PathBuf {
+    blobs.join(format!("{:02x}", id.as_bytes()[15])).join(id.to_string())
+}
+
 /// A root that this process has to itself.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -47,7 +57,7 @@ impl Disk {
             TryLockError::Error(source) => BlobError::Io { source },
         })?;
         let disk = Self {
-            blobs: root.join("blobs"),
+            blobs: blobs_below(root),
             incoming: root.join("incoming"),
             floor: SpaceFloor {
                 directory: Arc::from(root.as_path()),
@@ -109,7 +119,7 @@ impl Disk {
     }
 
     pub(super) fn path_of(&self, id: ArtifactId) -> PathBuf {
-        self.directory_of(id).join(id.to_string())
+        place_of(&self.blobs, id)
     }
 
     /// A new empty file for a blob of about `announced` bytes.

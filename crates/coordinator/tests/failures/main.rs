@@ -8,12 +8,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backups;
 mod forgeries;
 mod manual;
 mod points;
 mod programs;
 mod provers;
 mod restarts;
+mod secrets;
 mod submissions;
 mod time;
 mod uploads;

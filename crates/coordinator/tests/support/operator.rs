@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::PATIENCE;
 
 /// The path of a request's page. Clients are given the request's UUID followed by a seal of the same length.
-fn page(id: &[u8]) -> String {
+pub(crate) fn page(id: &[u8]) -> String {
     let text = hex::encode(&id[..16]);
     format!(
         "/requests/{}-{}-{}-{}-{}",

@@ -9,7 +9,7 @@ use crate::{Result, StoreError};
 /// Statements kept prepared per connection: more than there are.
 const STATEMENTS: usize = 256;
 /// How long a connection waits for another one's lock. Only checkpoints and tools of the operator hold one.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Pages in memory, in KiB, of the connection that writes: the ends of the tables, which are written all the time, and the upper
 /// pages of the indices. More costs more than it saves: most commits go through all pages in memory, and what is not here the
 /// system has in its own cache.

@@ -8,6 +8,7 @@
 
 mod artifacts;
 mod attempts;
+pub mod backup;
 mod batch;
 mod cache;
 mod checkpoint;

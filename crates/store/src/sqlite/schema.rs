@@ -21,10 +21,23 @@ const APPLICATION_ID: i64 = 0x6869_6572;
 
 /// Creates the schema or brings it up to date.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let found = if tables == 0 { 0 } else { require_known(connection)? };
+    for (number, sql) in (1_i64..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The schema of a database that is the coordinator's and that this release can read.
+pub(super) fn require_known(connection: &Connection) -> Result<i64> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && tables > 0 {
+    if application != APPLICATION_ID {
         return Err(StoreError::Refused(
             "the file is a database of another program: name a file of the coordinator's own".to_owned(),
         ));
@@ -35,14 +48,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
             known: KNOWN_SCHEMA,
         });
     }
-    for (number, sql) in (1_i64..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", number)?;
-        transaction.commit()?;
-    }
-    Ok(())
+    Ok(found)
 }
 
 #[cfg(test)]
