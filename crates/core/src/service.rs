@@ -31,6 +31,8 @@ pub struct Core(pub(crate) Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
+    /// When this coordinator began, by the store's clock.
+    pub(crate) began: Timestamp,
     pub(crate) blobs: BlobStore,
     pub(crate) signer: Signer,
     pub(crate) checker: Arc<dyn Checker>,
@@ -62,6 +64,7 @@ impl Core {
     ) -> Result<Self, CoreError> {
         let signer = Signer::new(store.secret("artifact-urls".to_owned()).await?);
         Ok(Self(Arc::new(Inner {
+            began: store.now(),
             store,
             blobs,
             signer,

@@ -42,7 +42,10 @@ pub(crate) async fn run(core: Core) {
 
 async fn look(core: &Core) -> Result<()> {
     let store = &core.0.store;
-    while store.lapse_due(BATCH_MAX).await? == BATCH_MAX {}
+    // Before this coordinator there may have been none that leases could be renewed at.
+    if core.now().since(core.0.began) >= core.0.settings.link_grace {
+        while store.lapse_due(BATCH_MAX).await? == BATCH_MAX {}
+    }
     loop {
         let expired = store.expire_requests(BATCH_MAX).await?;
         for id in &expired {
@@ -109,7 +112,7 @@ async fn known_workers(core: &Core) -> Result<()> {
             let here = connected.contains(&row.profile.id);
             if here && !row.standing.is_trusted(now) {
                 quarantined(core, &row).await?;
-            } else if !here && now.since(row.last_seen) >= core.0.settings.gone_after {
+            } else if !here && now.since(row.last_seen.max(core.0.began)) >= core.0.settings.gone_after {
                 lost(core, &row).await?;
             } else {
                 staying += 1;

@@ -13,6 +13,7 @@ over_both_adapters!(
     an_execution_of_a_coordinator_that_died_is_done_again,
     strikes_cancellations_and_ends_survive,
     a_lease_of_before_runs_out_when_its_worker_does_not_come_back,
+    a_coordinator_that_was_away_for_long_gives_its_workers_time_to_come_back,
     a_worker_of_before_that_does_not_come_back_is_gone,
     a_result_may_be_delivered_to_the_next_coordinator,
 );
@@ -135,6 +136,30 @@ async fn a_lease_of_before_runs_out_when_its_worker_does_not_come_back<A: Adapte
     let second = other.lease().await;
     assert_eq!(second.request, request);
     assert_eq!(lost.beat(&network, task.token, true).await, Fence::Gone);
+    other.deliver(&network, second.token, good_proof()).await;
+    network.fulfilled(request).await;
+}
+
+async fn a_coordinator_that_was_away_for_long_gives_its_workers_time_to_come_back<A: Adapter>() {
+    let mut network = Network::start().await;
+    let mut lost = Worker::<A>::join(&network, 1).await;
+    let request = network.submit().await;
+    lost.lease().await;
+    network.die().await;
+    // Nobody could renew a lease meanwhile, or be heard of.
+    network.advance(Millis::from_secs(600));
+    network.open().await;
+    let mut other = Worker::<A>::join(&network, 2).await;
+    network.time_is_looked_at().await;
+    assert_eq!(
+        network.core().attempts(request).await.unwrap()[0].state,
+        AttemptState::Running,
+        "its worker may be on its way"
+    );
+    assert_eq!(network.view(lost.id()).await.row.liveness, Liveness::Alive);
+    network.advance(Millis::from_secs(91));
+    let second = other.lease().await;
+    assert_eq!(second.request, request);
     other.deliver(&network, second.token, good_proof()).await;
     network.fulfilled(request).await;
 }
