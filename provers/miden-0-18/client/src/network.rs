@@ -84,18 +84,25 @@ impl Prover {
             Self::Other(channel) => {
                 let answer = call(channel, PROVE, request(number(kind), witness)).await;
                 let answer = answer.map_err(|status| refused(&status))?;
-                let answer = ProveResponse::decode(answer.as_slice()).context("the answer is no ProveResponse")?;
-                match (kind, answer.proof) {
-                    (Kind::Batch, Some(ProveResponseKind::Batch(batch))) => Ok(batch.encode_to_vec()),
-                    (Kind::Block, Some(ProveResponseKind::Block(proof))) => Ok(proof.encode_to_vec()),
-                    (kind, _) => anyhow::bail!("the answer holds no {kind}"),
-                }
+                let (answered, proof) = proof_within(&answer)?;
+                anyhow::ensure!(answered == kind, "the answer holds no {kind}");
+                Ok(proof)
             }
         }
     }
 }
 
-/// Sends bytes as a witness of whatever kind.
+/// The proof in a `ProveResponse`, encoded, and what it is of.
+fn proof_within(answer: &[u8]) -> anyhow::Result<(Kind, Vec<u8>)> {
+    let answer = ProveResponse::decode(answer).context("the answer is no ProveResponse")?;
+    Ok(match answer.proof.context("the answer holds no proof")? {
+        ProveResponseKind::Transaction(proven) => (Kind::Transaction, proven.encode_to_vec()),
+        ProveResponseKind::Batch(batch) => (Kind::Batch, batch.encode_to_vec()),
+        ProveResponseKind::Block(proof) => (Kind::Block, proof.encode_to_vec()),
+    })
+}
+
+/// Sends bytes as a witness of whatever kind. What is kept is the proof in the answer.
 pub(crate) async fn raw(arguments: &RawArguments) -> anyhow::Result<()> {
     let payload = fs::read(&arguments.payload).context("cannot read the payload")?;
     let channel = connect(&arguments.url, Duration::from_secs(arguments.timeout)).await?;
@@ -103,7 +110,8 @@ pub(crate) async fn raw(arguments: &RawArguments) -> anyhow::Result<()> {
     let answer = answer.map_err(|status| refused(&status))?;
     Event::Answered { bytes: answer.len() }.print();
     if let Some(out) = &arguments.out {
-        fs::write(out, &answer).with_context(|| format!("cannot write {}", out.display()))?;
+        let (_, proof) = proof_within(&answer)?;
+        fs::write(out, proof).with_context(|| format!("cannot write {}", out.display()))?;
     }
     Ok(())
 }
