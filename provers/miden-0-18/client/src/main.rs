@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
             .await
             .map_err(|error| match error.downcast::<Refused>() {
                 Ok(refused) => refused.into(),
-                Err(error) => error.into(),
+                Err(error) => error,
             }),
     )
 }

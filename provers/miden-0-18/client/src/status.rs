@@ -6,7 +6,7 @@ use miden_kit::client::{Event, StatusArguments};
 use miden_wire_0_18::messages::{ProxyStatusResponse, WorkerStatusResponse};
 use prost::Message;
 use serde_json::{Value, json};
-use tonic::Status;
+use tonic::{Status, transport::Channel};
 
 use crate::rpc::{call, code_name, connect};
 
@@ -29,11 +29,15 @@ const SERVING: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOW
 /// Asks the three services; one that is not there is told, and no fault.
 pub(crate) async fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
     let channel = connect(&arguments.url, TIMEOUT).await?;
-    let ask = |path| call(&channel, path, Vec::new());
-    tell("worker", ask(WORKER_STATUS).await.and_then(decode).map(worker));
-    tell("proxy", ask(PROXY_STATUS).await.and_then(decode).map(proxy));
-    tell("health", ask(HEALTH).await.and_then(decode).map(health));
+    tell("worker", ask(&channel, WORKER_STATUS).await.as_ref().map(worker));
+    tell("proxy", ask(&channel, PROXY_STATUS).await.as_ref().map(proxy));
+    tell("health", ask(&channel, HEALTH).await.as_ref().map(health));
     Ok(())
+}
+
+async fn ask<M: Message + Default>(channel: &Channel, path: &'static str) -> Result<M, Status> {
+    let answer = call(channel, path, Vec::new()).await?;
+    M::decode(answer.as_slice()).map_err(|error| Status::internal(error.to_string()))
 }
 
 /// `grpc.health.v1.HealthCheckResponse`.
@@ -43,11 +47,11 @@ struct Health {
     status: i32,
 }
 
-fn worker(answer: WorkerStatusResponse) -> Value {
+fn worker(answer: &WorkerStatusResponse) -> Value {
     json!({"version": answer.version, "kind": name(&KINDS, answer.supported_proof_type)})
 }
 
-fn proxy(answer: ProxyStatusResponse) -> Value {
+fn proxy(answer: &ProxyStatusResponse) -> Value {
     let workers = answer.workers.iter().map(|worker| {
         let health = name(&WORKER_HEALTH, worker.status);
         json!({"name": worker.name, "version": worker.version, "status": health})
@@ -59,12 +63,8 @@ fn proxy(answer: ProxyStatusResponse) -> Value {
     })
 }
 
-fn health(answer: Health) -> Value {
+fn health(answer: &Health) -> Value {
     json!({"status": name(&SERVING, answer.status)})
-}
-
-fn decode<M: Message + Default>(answer: Vec<u8>) -> Result<M, Status> {
-    M::decode(answer.as_slice()).map_err(|error| Status::internal(error.to_string()))
 }
 
 /// A number's name, or the number where it has none.
@@ -73,7 +73,7 @@ fn name(names: &[&str], number: i32) -> String {
     known.map_or_else(|| number.to_string(), ToString::to_string)
 }
 
-fn tell(service: &'static str, answer: Result<Value, Status>) {
+fn tell(service: &'static str, answer: Result<Value, &Status>) {
     match answer {
         Ok(details) => Event::Status { service, details },
         Err(status) => Event::Missing {

@@ -13,7 +13,8 @@ use miden_protocol::{
     ProtocolLib, Word,
     account::AccountUpdateDetails,
     transaction::{
-        OutputNote, ProvenTransaction, TransactionInputs, TransactionKernel, TransactionVerifier, TxAccountUpdate,
+        OutputNote, ProvenTransaction, RawOutputNote, TransactionInputs, TransactionKernel, TransactionVerifier,
+        TxAccountUpdate,
     },
     vm::{AdviceInputs, ExecutionProof},
 };
@@ -131,7 +132,7 @@ fn outcome(
     // A private note leaves its header only.
     let output_notes: Vec<OutputNote> = output_notes
         .into_iter()
-        .map(|note| note.into_output_note())
+        .map(RawOutputNote::into_output_note)
         .collect::<Result<_, _>>()
         .map_err(|error| invalid("an output note is not allowed", &error))?;
     let account = inputs.account();

@@ -13,6 +13,10 @@ pub struct ProveRequest {
 }
 
 /// The witness of each kind.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each call, and the generated type of the contract"
+)]
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum ProveRequestKind {
     /// A transaction to prove.
@@ -35,6 +39,10 @@ pub struct ProveResponse {
 }
 
 /// The proof of each kind.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each call, and the generated type of the contract"
+)]
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum ProveResponseKind {
     /// A transaction with its proof.
