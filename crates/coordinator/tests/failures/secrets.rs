@@ -159,6 +159,6 @@ async fn what_is_secret_or_private_is_told_nowhere() {
             .unwrap()
             .contains(WORKER_TOKEN)
     );
-    assert!(cluster.coordinator().log().lines().count() > 50, "the log is talkative");
+    assert!(cluster.coordinator().log().contains("DEBUG"), "the log is talkative");
     cluster.finish(PATIENCE).await;
 }
