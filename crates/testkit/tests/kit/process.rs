@@ -71,7 +71,13 @@ async fn kill9_kills_one_and_drop_kills_the_group() {
     let folder = TempDir::new().expect("a folder");
     let mut process = script(folder.path(), "sleep 1000 & echo started; wait");
     wait_for_log(&process, "started").await;
-    wait_for_leftovers(&folder, 2).await;
+    // Between the two, the shell's child is still a shell.
+    wait_until("the shell's child sleeps", BOUND, async || {
+        let left = leftovers(folder.path());
+        let sleeps = left.iter().any(|left| left.command == "sleep 1000");
+        if sleeps { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
     process.kill9();
     let left = leftovers(folder.path());
     assert_eq!(
