@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use self::disk::Disk;
-pub(crate) use self::disk::{blobs_below, place_of};
+pub(crate) use self::disk::{blobs_below, make_directory, place_of, shard_of, sync_directory};
 pub use self::error::{BlobError, BoxError};
 use crate::files::{FileReader, FileWriter};
 

@@ -6,16 +6,15 @@
 //! Everything here blocks. Not here: which blobs are needed (the database says so).
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     io::{self, ErrorKind},
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use hierophant_domain::{ArtifactId, Digest};
 
 use crate::{
-    blobs::{blobs_below, place_of},
+    blobs::{blobs_below, make_directory, place_of, shard_of, sync_directory},
     files::measure,
 };
 
@@ -48,8 +47,7 @@ impl Mirror {
             to: blobs_below(to),
         };
         for shard in 0..=u8::MAX {
-            let folder = mirror.to.join(format!("{shard:02x}"));
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            make_directory(&shard_of(&mirror.to, shard))?;
         }
         Ok(mirror)
     }
@@ -61,8 +59,7 @@ impl Mirror {
     pub fn copy_all(&self) -> io::Result<u64> {
         let mut copied = 0;
         for shard in 0..=u8::MAX {
-            let folder = self.from.join(format!("{shard:02x}"));
-            let entries = match fs::read_dir(&folder) {
+            let entries = match fs::read_dir(shard_of(&self.from, shard)) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
@@ -118,9 +115,9 @@ impl Mirror {
     /// When they cannot be.
     pub fn finish(&self) -> io::Result<()> {
         for shard in 0..=u8::MAX {
-            File::open(self.to.join(format!("{shard:02x}")))?.sync_all()?;
+            sync_directory(&shard_of(&self.to, shard))?;
         }
-        File::open(&self.to)?.sync_all()
+        sync_directory(&self.to)
     }
 }
 

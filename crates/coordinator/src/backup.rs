@@ -114,7 +114,7 @@ impl Place {
         blobs.finish()?;
         let aside = target.with_extension("restoring");
         let _ = fs::remove_file(&aside);
-        backup::copy(&database, &aside, |_, _| ())?;
+        backup::copy(&database, &aside)?;
         fs::rename(&aside, &target)?;
         File::open(data)?.sync_all()?;
         Ok(format!(
@@ -151,7 +151,7 @@ impl Check {
 /// Copies the database at a moment at which every blob that it needs could be copied, too; gives their number and size.
 fn one_moment(from: &Path, to: &Path, blobs: &Mirror) -> anyhow::Result<(u64, u64)> {
     for _ in 0..TRIES {
-        backup::copy(from, to, |_, _| ()).with_context(|| format!("{} cannot be copied", from.display()))?;
+        backup::copy(from, to).with_context(|| format!("{} cannot be copied", from.display()))?;
         let (mut count, mut bytes, mut failed) = (0, 0, Ok(()));
         let mut all = true;
         backup::blobs(to, |blob| match copied(blobs, &blob) {

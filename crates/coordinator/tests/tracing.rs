@@ -96,24 +96,29 @@ impl Collector {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_trace_from_the_client_to_the_prover() {
-    let collector = Collector::default();
-    let endpoint = collector.start().await;
+/// A coordinator with a Miden door and a worker, which export their spans to `endpoint`; and a client of the door.
+async fn network(endpoint: &str) -> (Cluster, RemoteWorker) {
+    let listener = toml::Value::Table("port = 0".parse().unwrap());
     let mut setup = Setup::default()
         .mock_prover(&["--system", "miden-0.15=0.15:transaction"])
-        .coordinator("miden.listeners", vec![toml::Value::Table("port = 0".parse().unwrap())]);
+        .coordinator("miden.listeners", vec![listener]);
     for (name, value) in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ] {
         setup = setup.variable(name, value).worker_variable(name, value);
     }
     let mut cluster = Cluster::start(setup).await;
     cluster.add_worker(&[]).await;
-    let file = cluster.coordinator().data().join("addresses.json");
-    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let door = RemoteWorker::connect_lazy(written["miden"][0].as_str().unwrap(), Generation::B).unwrap();
+    let door = RemoteWorker::connect_lazy(&cluster.miden_address(), Generation::B).unwrap();
+    (cluster, door)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_trace_from_the_client_to_the_prover() {
+    let collector = Collector::default();
+    let endpoint = collector.start().await;
+    let (cluster, door) = network(&endpoint).await;
     let trace = TraceContext::parse(TRACE).unwrap();
     let context = CallContext {
         request_id: "wallet-7",
@@ -149,17 +154,7 @@ async fn one_trace_from_the_client_to_the_prover() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_away_costs_no_proof() {
-    let nobody = "http://127.0.0.1:1";
-    let setup = Setup::default()
-        .mock_prover(&["--system", "miden-0.15=0.15:transaction"])
-        .coordinator("miden.listeners", vec![toml::Value::Table("port = 0".parse().unwrap())])
-        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", nobody)
-        .worker_variable("OTEL_EXPORTER_OTLP_ENDPOINT", nobody);
-    let mut cluster = Cluster::start(setup).await;
-    cluster.add_worker(&[]).await;
-    let file = cluster.coordinator().data().join("addresses.json");
-    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let door = RemoteWorker::connect_lazy(written["miden"][0].as_str().unwrap(), Generation::B).unwrap();
+    let (cluster, door) = network("http://127.0.0.1:1").await;
     let proved = door
         .prove(Kind::Transaction, "mock:".into(), CallContext::default(), PATIENCE)
         .await;

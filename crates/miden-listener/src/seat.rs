@@ -78,8 +78,8 @@ impl Seat {
                 }
                 job = crew.desk.next() => {
                     self.failures = 0;
-                    let logged = tracing::info_span!("proof", request.id = %job.request_id, kind = %job.kind);
-                    self.prove(job).instrument(logged).await;
+                    let span = tracing::info_span!("proof", request.id = %job.request_id, kind = %job.kind);
+                    self.prove(job).instrument(span).await;
                 }
             }
         }

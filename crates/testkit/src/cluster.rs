@@ -328,6 +328,18 @@ impl Cluster {
         address
     }
 
+    /// Where the coordinator's Miden door listens: the first listener of its settings.
+    ///
+    /// # Panics
+    /// When it has none, or was never started.
+    pub fn miden_address(&self) -> String {
+        let file = self.coordinator.data().join(ADDRESSES);
+        let written = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let written: serde_json::Value = serde_json::from_slice(&written).expect("the coordinator writes JSON");
+        let address = written["miden"][0].as_str();
+        address.expect("the settings have a Miden listener").to_owned()
+    }
+
     /// Asks the coordinator for a page of JSON, whatever its status. `Err` says what was in the way, in words.
     pub async fn json(&self, path: &str) -> Result<serde_json::Value, String> {
         let body = self.page(path).await?;

@@ -25,9 +25,14 @@ pub(crate) fn blobs_below(root: &Path) -> PathBuf {
     root.join("blobs")
 }
 
+/// One of the 256 folders below that one.
+pub(crate) fn shard_of(blobs: &Path, shard: u8) -> PathBuf {
+    blobs.join(format!("{shard:02x}"))
+}
+
 /// The file of a blob below that folder.
 pub(crate) fn place_of(blobs: &Path, id: ArtifactId) -> PathBuf {
-    blobs.join(format!("{:02x}", id.as_bytes()[15])).join(id.to_string())
+    shard_of(blobs, id.as_bytes()[15]).join(id.to_string())
 }
 
 /// A root that this process has to itself.
@@ -111,7 +116,7 @@ impl Disk {
     }
 
     fn shard(&self, shard: u8) -> PathBuf {
-        self.blobs.join(format!("{shard:02x}"))
+        shard_of(&self.blobs, shard)
     }
 
     fn directory_of(&self, id: ArtifactId) -> PathBuf {
@@ -249,10 +254,10 @@ fn remove(path: &Path) {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

@@ -122,9 +122,7 @@ async fn what_is_secret_or_private_is_told_nowhere() {
     let faulty_id = client.ask(&faulty).await;
     let (_, _, trace) = client.unfulfilled(&faulty_id).await;
 
-    let file = cluster.coordinator().data().join("addresses.json");
-    let written: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-    let door = RemoteWorker::connect_lazy(written["miden"][0].as_str().unwrap(), Generation::B).unwrap();
+    let door = RemoteWorker::connect_lazy(&cluster.miden_address(), Generation::B).unwrap();
     let call = |witness: String| door.prove(Kind::Transaction, witness.into(), CallContext::default(), PATIENCE);
     call(format!("mock:; {WITNESS}")).await.unwrap();
     let refused = call(format!("mock:at=execute,fail=input; {BAD_WITNESS}"))

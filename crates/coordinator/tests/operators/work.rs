@@ -48,9 +48,7 @@ impl Network {
             .coordinator("remote_provers", attached.to_vec());
         let mut cluster = Cluster::start(setup).await;
         cluster.add_worker(&[]).await;
-        let file = cluster.coordinator().data().join("addresses.json");
-        let written: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        let door = RemoteWorker::connect_lazy(written["miden"][0].as_str().unwrap(), Generation::B).unwrap();
+        let door = RemoteWorker::connect_lazy(&cluster.miden_address(), Generation::B).unwrap();
         Self {
             cluster,
             door,

@@ -93,6 +93,19 @@ async fn a_thousand_callers_on_a_queue_of_ten() {
     assert_eq!(network.requests().await.len(), 10);
 }
 
+/// A first worker's first lease is of a caller who comes now and stays: none before it cost any proving.
+async fn the_first_lease_is_of_who_stays(network: &Network) {
+    let mut worker = Worker::join(network, 1).await;
+    let call = network.call("stayed");
+    let task = worker.lease().await;
+    worker.prove(&task).await;
+    assert_eq!(
+        call.await.unwrap(),
+        Ok(proof("stayed")),
+        "the first lease is of the one who stayed"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queued_call_leaves_with_its_caller_and_costs_no_proving() {
     let network = Network::start(DoorSettings { queue: 1, ..patient() }).await;
@@ -103,15 +116,7 @@ async fn a_queued_call_leaves_with_its_caller_and_costs_no_proving() {
         .until_requests("it is cancelled", all_are(RequestState::Cancelled))
         .await;
     eventually("its witness is gone", async || (network.blobs() == 0).then_some(())).await;
-    let mut worker = Worker::join(&network, 1).await;
-    let call = network.call("stayed");
-    let task = worker.lease().await;
-    worker.prove(&task).await;
-    assert_eq!(
-        call.await.unwrap(),
-        Ok(proof("stayed")),
-        "the first lease is of the one who stayed"
-    );
+    the_first_lease_is_of_who_stays(&network).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,15 +132,7 @@ async fn a_caller_who_leaves_while_its_request_is_made_leaves_none_behind() {
     eventually("nothing is in hand", async || (network.in_hand() == 0).then_some(())).await;
     let is_open = |request: &Arc<Request>| request.state == RequestState::Open;
     assert!(!network.requests().await.iter().any(is_open), "none is left behind");
-    let mut worker = Worker::join(&network, 1).await;
-    let call = network.call("stayed");
-    let task = worker.lease().await;
-    worker.prove(&task).await;
-    assert_eq!(
-        call.await.unwrap(),
-        Ok(proof("stayed")),
-        "the only lease is of the one who stayed"
-    );
+    the_first_lease_is_of_who_stays(&network).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

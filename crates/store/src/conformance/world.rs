@@ -19,8 +19,7 @@ use uuid::Builder;
 
 use super::{Backend, Settings, invariants};
 use crate::{
-    ArtifactRow, ArtifactState, ClaimOrder, ExecutionWork, Leased, ManualClock, NewRequest, RequestFilter, Store,
-    VerificationWork,
+    ArtifactRow, ClaimOrder, ExecutionWork, Leased, ManualClock, NewRequest, RequestFilter, Store, VerificationWork,
 };
 
 /// Where the clock stands at first.
@@ -183,19 +182,9 @@ impl World {
 
     /// An artifact that may be uploaded.
     pub async fn announce(&self, visibility: Visibility) -> ArtifactId {
-        let row = ArtifactRow {
-            id: self.artifact_id(),
-            owner: Some(requester("ann")),
-            role: Name::literal("input"),
-            visibility,
-            rebuildable: false,
-            sealing_key: None,
-            state: ArtifactState::Announced,
-            size: 0,
-            sha256: None,
-            created_at: self.store().now(),
-        };
-        let id = row.id;
+        let id = self.artifact_id();
+        let (owner, role) = (Some(requester("ann")), Name::literal("input"));
+        let row = ArtifactRow::announced(id, owner, role, visibility, self.store().now());
         self.store().create_artifact(row).await.expect("announced");
         id
     }

@@ -20,7 +20,7 @@ use rusqlite::{
 use super::{connection, db, rows, schema};
 use crate::{Result, StoreError};
 
-/// Pages that are copied between two reports: 16 MiB.
+/// Pages that are copied at once: 16 MiB.
 const PAGES_AT_ONCE: i32 = 4096;
 /// How long a page that somebody holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,13 +42,13 @@ pub struct ListedBlob {
     pub rebuildable: bool,
 }
 
-/// Copies the database `from` into the new file `to`. `progress` is told how many pages of how many are copied.
+/// Copies the database `from` into the new file `to`.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] without a database at `from`, [`StoreError::Refused`] when it is not the coordinator's or `to` exists,
 /// [`StoreError::UnknownSchema`] for a newer release's, [`StoreError::Corrupt`] when the copy does not pass [`check`],
 /// [`StoreError::Unavailable`] when files cannot be read or written.
-pub fn copy(from: &Path, to: &Path, mut progress: impl FnMut(u64, u64)) -> Result<()> {
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let source = open(from)?;
     if to.exists() {
         return Err(StoreError::Refused(format!("{} exists: name a new file", to.display())));
@@ -63,11 +63,7 @@ pub fn copy(from: &Path, to: &Path, mut progress: impl FnMut(u64, u64)) -> Resul
         loop {
             match backup.step(PAGES_AT_ONCE)? {
                 StepResult::Done => break,
-                StepResult::More => {
-                    waited = None;
-                    let pages = backup.progress();
-                    progress(pages_of(pages.pagecount - pages.remaining), pages_of(pages.pagecount));
-                }
+                StepResult::More => waited = None,
                 _ if waited.get_or_insert_with(Instant::now).elapsed() > PATIENCE => {
                     return Err(StoreError::Unavailable(format!(
                         "{} is kept locked: try again",
@@ -145,8 +141,4 @@ fn open(path: &Path) -> Result<Connection> {
     connection.busy_timeout(connection::BUSY)?;
     schema::require_known(&connection)?;
     Ok(connection)
-}
-
-fn pages_of(count: i32) -> u64 {
-    u64::try_from(count).unwrap_or(0)
 }
